@@ -1,0 +1,142 @@
+"""A service's own database: engine, transactions, outbox rows and processed events.
+
+`sqlite+aiosqlite:///path` is the embedded default (one file per service);
+`postgresql+asyncpg://` uses one schema and one role per service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, cast
+from uuid import uuid4
+
+import sqlalchemy as sa
+from opentelemetry import propagate
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+from shared.clock import now
+from shared.errors import UnavailableError
+from shared.events import Event
+from shared.messaging.tables import OUTBOX, PROCESSED_EVENTS
+
+
+class Transaction:
+    """One unit of work: rows, outgoing events and the mark that an incoming event is handled."""
+
+    def __init__(self, session: AsyncSession, source: str) -> None:
+        self.session = session
+        self.has_events = False
+        self._source = source
+
+    async def publish(self, event: Event) -> str:
+        """Queue an event for publication if this transaction commits; return its id (UUID)."""
+        headers: dict[str, str] = {}
+        propagate.inject(headers)
+        event_id = str(uuid4())
+        await self.session.execute(
+            sa.insert(OUTBOX).values(
+                event_id=event_id,
+                type=event.type,
+                source=self._source,
+                time=now(),
+                headers=headers,
+                body=event.model_dump_json().encode(),
+            )
+        )
+        self.has_events = True
+        return event_id
+
+    async def first_time(self, event_id: str) -> bool:
+        """Record that this service handles the event; False if it already did."""
+        insert = sqlite_insert if self.session.bind.dialect.name == "sqlite" else postgresql_insert
+        statement = insert(PROCESSED_EVENTS).values(event_id=event_id, processed_at=now()).on_conflict_do_nothing()
+        result = cast("sa.CursorResult[Any]", await self.session.execute(statement))
+        return result.rowcount == 1
+
+
+class Database:
+    """The engine of one service. `schema` is also the name of the service."""
+
+    def __init__(self, url: str, *, schema: str, pool_size: int = 10) -> None:
+        self.schema = schema
+        self.engine = _create_engine(url, schema, pool_size)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self.on_events_committed: Callable[[], None] = lambda: None
+        self._writer = asyncio.Lock()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Commit what the block did, or nothing of it. Raises UnavailableError if the server is away."""
+        async with AsyncExitStack() as stack:
+            if self.is_sqlite:
+                await stack.enter_async_context(self._writer)
+            with _unavailable_when_disconnected():
+                session = await stack.enter_async_context(AsyncSession(self.engine, expire_on_commit=False))
+                async with session.begin():
+                    if self.is_sqlite:
+                        await session.connection(execution_options={"sqlite_begin": "IMMEDIATE"})
+                    transaction = Transaction(session, source=f"/fumehood/{self.schema}")
+                    yield transaction
+        if transaction.has_events:
+            self.on_events_committed()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """Give a session for reading; nothing is committed."""
+        with _unavailable_when_disconnected():
+            async with AsyncSession(self.engine, expire_on_commit=False) as session:
+                yield session
+
+    async def check(self) -> None:
+        """Raise UnavailableError unless the database answers."""
+        async with self.read() as session:
+            await session.execute(sa.text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.engine.dispose()
+
+
+class _unavailable_when_disconnected:  # noqa: N801 - reads as a phrase in `with`
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        away = isinstance(error, (OperationalError, InterfaceError, ConnectionError)) or (
+            isinstance(error, DBAPIError) and error.connection_invalidated
+        )
+        if away:
+            raise UnavailableError("The database does not answer.", retry_after_seconds=5) from error
+
+
+def _create_engine(url: str, schema: str, pool_size: int) -> AsyncEngine:
+    if not url.startswith("sqlite"):
+        return create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=5,
+            pool_pre_ping=True,
+            connect_args={"server_settings": {"search_path": schema, "application_name": f"fumehood-{schema}"}},
+        )
+    engine = create_async_engine(url, connect_args={"timeout": 30, "isolation_level": None})
+
+    @sa.event.listens_for(engine.sync_engine, "connect")
+    def set_pragmas(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    # The driver's own transaction handling is off; a writer takes its lock at once,
+    # because a read that turns into a write cannot wait for the lock.
+    @sa.event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+    return engine

@@ -1,0 +1,167 @@
+"""The vocabulary of a scan: what every service means by verdict, coverage, finding and artifact.
+
+A scan document is the complete result of one scan. The scanner writes it, results keeps it,
+reports and gateway render it. The words are those of the glossary in docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Frozen(BaseModel):
+    """Base of all values that cross a service boundary: immutable, unknown fields ignored."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Verdict(StrEnum):
+    """What is said of an artifact or a scan."""
+
+    MALICIOUS = "malicious"
+    SUSPICIOUS = "suspicious"
+    UNKNOWN = "unknown"
+    CLEAN = "clean"
+
+
+_SEVERITY = {Verdict.CLEAN: 0, Verdict.UNKNOWN: 1, Verdict.SUSPICIOUS: 2, Verdict.MALICIOUS: 3}
+
+
+def worst(verdicts: Iterable[Verdict], default: Verdict = Verdict.UNKNOWN) -> Verdict:
+    """Return the most severe verdict (malicious > suspicious > unknown > clean)."""
+    return max(verdicts, key=_SEVERITY.__getitem__, default=default)
+
+
+class ScanStatus(StrEnum):
+    """Where a scan stands. The last three are terminal."""
+
+    QUEUED = "queued"
+    SCANNING = "scanning"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether a scan in this status will never change again."""
+        return self in {ScanStatus.COMPLETED, ScanStatus.FAILED, ScanStatus.EXPIRED}
+
+
+class CoverageLevel(StrEnum):
+    """How much of an artifact was looked at."""
+
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    NONE = "none"
+
+
+class CoverageReason(StrEnum):
+    """Why coverage is not complete."""
+
+    TOO_LARGE = "too_large"
+    ENCRYPTED = "encrypted"
+    UNSUPPORTED = "unsupported"
+    LIMIT_REACHED = "limit_reached"
+    TIMEOUT = "timeout"
+    ERROR = "error"
+
+
+class CoverageGap(Frozen):
+    """One thing that was not looked at, and why."""
+
+    reason: CoverageReason
+    detail: str = Field(description="One sentence for people; never content of the file.")
+
+
+class Coverage(Frozen):
+    """How much was looked at; `gaps` is empty exactly when the level is complete."""
+
+    level: CoverageLevel
+    gaps: tuple[CoverageGap, ...] = ()
+
+
+class DetectorInfo(Frozen):
+    """A detector as it was when it looked: enough to repeat the finding."""
+
+    name: str
+    version: str
+    kind: str = Field(description="byte-model, text-model, image-model, tabular-model, yara, clamd or builtin.")
+    model_sha256: str | None = Field(default=None, description="SHA-256 (hex) of the model or of the rule files.")
+    provider: str | None = Field(default=None, description="ONNX Runtime execution provider in use, e.g. CUDAExecutionProvider.")
+
+
+class Location(Frozen):
+    """Where in the artifact's bytes the evidence is."""
+
+    start: int = Field(ge=0, description="First byte, from 0.")
+    end: int = Field(ge=0, description="One past the last byte.")
+    first_line: int | None = Field(default=None, description="Line of the first byte, from 1; text only.")
+    last_line: int | None = None
+    weight: float | None = Field(default=None, description="Share of the score this range drove, 0 to 1.")
+    label: str | None = Field(default=None, description="Name of the evidence, e.g. a YARA pattern identifier.")
+
+
+class Finding(Frozen):
+    """What one detector says of one artifact."""
+
+    detector: DetectorInfo
+    label: str = Field(description="Short stable identifier, e.g. a rule name or `web-shell`.")
+    verdict: Verdict = Field(description="What this finding alone says.")
+    score: float | None = Field(default=None, description="Calibrated probability of malice, 0 to 1.")
+    reason: str = Field(description="One sentence for people.")
+    locations: tuple[Location, ...] = ()
+    shadow: bool = Field(default=False, description="Recorded but not counted.")
+    metadata: dict[str, str] = Field(default_factory=dict, description="Author, reference, severity and the like.")
+
+
+class ContentType(Frozen):
+    """What the bytes are, whatever the name says."""
+
+    label: str = Field(description="Magika's label, e.g. `php`, `zip`, `png`, `empty`, `unknown`.")
+    mime_type: str
+    group: str = Field(description="Magika's group, e.g. code, archive, image, document, executable, text.")
+    description: str
+    score: float = Field(description="Confidence of the model, 0 to 1.")
+    is_text: bool
+
+
+class Artifact(Frozen):
+    """A file inside the scan's tree: the root, or something unpacked or decoded from it."""
+
+    id: int = Field(description="Position in the document; the root is 0.")
+    parent_id: int | None = Field(description="The artifact it came out of; None for the root.")
+    name: str = Field(description="Name as found, untrusted; escape before showing.")
+    origin: str = Field(description="How it was obtained: `submitted`, `zip member`, `gzip stream`, ...")
+    depth: int
+    sha256: str
+    sha1: str
+    md5: str
+    size_bytes: int
+    content_type: ContentType
+    verdict: Verdict = Field(description="Own findings and the worst of everything inside.")
+    coverage: Coverage = Field(description="Own coverage and that of everything inside.")
+    findings: tuple[Finding, ...] = ()
+    covered_by: tuple[str, ...] = Field(default=(), description="Names of the detectors that cover this type and ran.")
+
+
+class ScanDocument(Frozen):
+    """The complete result of one scan. `artifacts[0]` is the submitted file; parents precede children."""
+
+    schema_version: int = 1
+    scan_id: str
+    submission_id: str
+    started_at: datetime
+    finished_at: datetime
+    verdict: Verdict
+    coverage: Coverage
+    artifacts: tuple[Artifact, ...]
+    detectors: tuple[DetectorInfo, ...] = Field(default=(), description="Every detector that was ready during this scan.")
+
+    @property
+    def root(self) -> Artifact:
+        """The artifact of the submitted file itself."""
+        return self.artifacts[0]
