@@ -53,7 +53,7 @@ class Transaction:
 
     async def first_time(self, event_id: str) -> bool:
         """Record that this service handles the event; False if it already did."""
-        insert = sqlite_insert if self.session.bind.dialect.name == "sqlite" else postgresql_insert
+        insert = sqlite_insert if self.session.get_bind().dialect.name == "sqlite" else postgresql_insert
         statement = insert(PROCESSED_EVENTS).values(event_id=event_id, processed_at=now()).on_conflict_do_nothing()
         result = cast("sa.CursorResult[Any]", await self.session.execute(statement))
         return result.rowcount == 1

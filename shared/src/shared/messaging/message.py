@@ -51,6 +51,8 @@ class RetryPolicy:
     """How long to wait before each further try. After the last delay the message is a dead letter."""
 
     delays_seconds: tuple[float, ...] = (1.0, 5.0, 30.0, 120.0)
+    crash_limit: int = 10
+    """How often a message may be in work when its consumer dies; once more makes a dead letter."""
 
 
 class Subscription(Protocol):
@@ -67,6 +69,10 @@ class Bus(Protocol):
     is never dropped because its consumer has not started yet.
     """
 
+    @property
+    def system(self) -> str:
+        """Return the name of the transport for traces (OpenTelemetry `messaging.system`)."""
+
     async def start(self) -> None:
         """Connect and declare exchange and queues. Raises UnavailableError."""
 
@@ -77,7 +83,8 @@ class Bus(Protocol):
         """Return when every message is safe in every queue it belongs to.
 
         Raises UnavailableError when the broker did not confirm; publishing again is then
-        safe, because consumers act once per message id.
+        safe, because consumers act once per message id. Raises PermanentError for a message
+        that no broker would take: an unknown event type.
         """
 
     async def publish_transient(self, message: Message) -> None:
@@ -88,19 +95,30 @@ class Bus(Protocol):
 
         A normal return acknowledges. ClientError and PermanentError make a dead letter at
         once; anything else is retried after the delays of the policy, then a dead letter.
+        Raises NotFoundError for a queue that no event names, UnavailableError when the
+        consumer cannot be started; once started, it comes back by itself after an outage.
         """
 
     async def tap(self, handler: Handler) -> Subscription:
         """Call `handler` for every event from now on, in a queue that only this caller has."""
 
     async def depth(self, queue: str) -> int:
-        """Return the number of messages that wait in the queue."""
+        """Return the number of messages that wait in the queue, without those that wait for a retry.
+
+        Raises NotFoundError for a queue that no event names.
+        """
 
     async def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
         """Return dead letters, oldest first, without removing them."""
 
+    async def dead_letter(self, dead_letter_id: str) -> DeadLetter:
+        """Return one dead letter without removing it. Raises NotFoundError."""
+
     async def replay(self, dead_letter_id: str) -> None:
         """Put a dead letter back into its queue as a first attempt. Raises NotFoundError."""
+
+    async def replay_all(self, queue: str | None = None) -> int:
+        """Replay all dead letters that are there now, or those of one queue; return how many."""
 
     async def discard(self, dead_letter_id: str) -> None:
         """Remove a dead letter for good. Raises NotFoundError."""

@@ -1,0 +1,157 @@
+"""How every service becomes a web application and a process: the same frame for all six."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Annotated, Protocol
+
+import uvicorn
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.errors import NotAuthenticatedError, UnavailableError
+from shared.settings import ServiceSettings
+from shared.telemetry import configure_logging, configure_telemetry, shut_down_telemetry
+from shared.web.problems import add_problem_handlers
+from shared.web.tokens import Caller, verify_service_token
+
+CHECK_TIMEOUT_SECONDS = 5
+_REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+Check = Callable[[], Awaitable[None]]
+
+
+class ServiceContext(Protocol):
+    """What the frame needs of a service's context: named checks that decide readiness."""
+
+    def checks(self) -> dict[str, Check]:
+        """Return the dependency checks by name; each raises UnavailableError."""
+
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_service_app(
+    service: str, settings: ServiceSettings, lifespan: Lifespan, routers: Sequence[APIRouter], *, internal: bool = True
+) -> FastAPI:
+    """Return the app of one service: its routers, problem details, request ids, health and traces.
+
+    The lifespan must set `app.state.context` (see ServiceContext). An internal service has no
+    API documentation, because only other services call it.
+    """
+    docs = None if internal else "/docs"
+    app = FastAPI(
+        title=f"Fumehood {service}", lifespan=lifespan, docs_url=docs, redoc_url=None, openapi_url=None if internal else "/api/openapi.json"
+    )
+    app.state.service = service
+    app.state.settings = settings
+    add_problem_handlers(app)
+    app.include_router(_health_router())
+    for router in routers:
+        app.include_router(router)
+    app.add_middleware(RequestIdMiddleware)
+    FastAPIInstrumentor.instrument_app(app, excluded_urls="healthz,readyz", exclude_spans=["receive", "send"])
+    return app
+
+
+def run_service(app: FastAPI) -> None:
+    """Serve the app until SIGTERM or SIGINT, then finish what is running."""
+    settings: ServiceSettings = app.state.settings
+    configure_logging(settings)
+    configure_telemetry(settings, app.state.service)
+    try:
+        uvicorn.run(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=True,
+            forwarded_allow_ips=settings.forwarded_allow_ips,
+            timeout_graceful_shutdown=20,
+        )
+    finally:
+        shut_down_telemetry()
+
+
+async def verified_caller(request: Request) -> Caller:
+    """Dependency of internal routes: the caller that the service token names."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise NotAuthenticatedError("This address is for other services; it needs a service token.")
+    return verify_service_token(request.app.state.settings.signing_secret(), token, request.app.state.service)
+
+
+VerifiedCaller = Annotated[Caller, Depends(verified_caller)]
+
+
+class RequestIdMiddleware:
+    """Gives every request an id, taken from X-Request-ID if that is well-formed, and answers with it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            await send(message)
+
+        await self._app(scope, receive, send_with_id)
+
+
+def _health_router() -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/healthz")
+    async def read_health() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @router.get("/readyz")
+    async def read_readiness(request: Request) -> Response:
+        context: ServiceContext = request.app.state.context
+        names, checks = list(context.checks()), list(context.checks().values())
+        outcomes = await asyncio.gather(*(_outcome(check) for check in checks))
+        problems = {name: outcome for name, outcome in zip(names, outcomes, strict=True) if outcome}
+        body = {"status": "not ready", "problems": problems} if problems else {"status": "ready"}
+        return JSONResponse(body, 503 if problems else 200)
+
+    return router
+
+
+async def _outcome(check: Check) -> str | None:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
+            await check()
+    except UnavailableError as error:
+        return error.message
+    except TimeoutError:
+        return f"No answer within {CHECK_TIMEOUT_SECONDS} seconds."
+    return None
+
+
+async def stop(task: asyncio.Task[None]) -> None:
+    """Cancel a background task and wait until it has ended."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def ticks(interval_seconds: float) -> AsyncIterator[None]:
+    """Yield at once and then after every interval, for background loops."""
+    while True:
+        yield
+        await asyncio.sleep(interval_seconds)
