@@ -18,7 +18,9 @@ from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError as S3ClientError
+from botocore.exceptions import BotoCoreError
+from botocore.exceptions import ClientError as S3ClientError
+from typing_extensions import override
 
 from shared.errors import NotFoundError, PermanentError, UnavailableError
 from shared.events import ObjectRef
@@ -55,12 +57,12 @@ class ObjectStore(Protocol):
 async def download(store: ObjectStore, ref: ObjectRef, target: Path) -> None:
     """Write the object to a new file and check it. Raises NotFoundError, PermanentError if it differs."""
     digest = hashlib.sha256()
-    with target.open("xb") as file:
+    with await asyncio.to_thread(target.open, "xb") as file:
         async for chunk in store.stream(ref.key):
             digest.update(chunk)
             await asyncio.to_thread(file.write, chunk)
     if digest.hexdigest() != ref.sha256:
-        target.unlink()
+        await asyncio.to_thread(target.unlink)
         raise PermanentError(f"Object {ref.key} does not have the SHA-256 it was stored with.")
 
 
@@ -82,7 +84,7 @@ def open_objects(url: str) -> ObjectStore:
     raise PermanentError(f"FUMEHOOD_OBJECTS_URL must be file://DIRECTORY or s3://BUCKET/PREFIX, not {parts.scheme}://")
 
 
-class FileObjectStore:
+class FileObjectStore(ObjectStore):
     """Objects as files below one directory, written to a side directory, synced, then renamed."""
 
     def __init__(self, root: Path) -> None:
@@ -90,18 +92,23 @@ class FileObjectStore:
         self._incoming = self._root / "incoming"
         self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
 
+    @override
     def spool_directory(self) -> Path:
         return self._incoming
 
+    @override
     async def put_file(self, key: str, path: Path) -> None:
         await asyncio.to_thread(self._move_in, key, path)
 
+    @override
     async def put_bytes(self, key: str, data: bytes) -> None:
         await asyncio.to_thread(self._write, key, data)
 
+    @override
     async def exists(self, key: str) -> bool:
         return await asyncio.to_thread(self._path(key).is_file)
 
+    @override
     async def stream(self, key: str) -> AsyncIterator[bytes]:
         try:
             file = await asyncio.to_thread(self._path(key).open, "rb")
@@ -111,9 +118,11 @@ class FileObjectStore:
             while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
                 yield chunk
 
+    @override
     async def delete(self, key: str) -> None:
         await asyncio.to_thread(self._path(key).unlink, missing_ok=True)
 
+    @override
     async def check(self) -> None:
         if not await asyncio.to_thread(os.access, self._incoming, os.W_OK):
             raise UnavailableError(f"The object directory {self._root} cannot be written.")
@@ -135,7 +144,7 @@ class FileObjectStore:
         _sync(target.parent, os.O_RDONLY | os.O_DIRECTORY)
 
 
-class S3ObjectStore:
+class S3ObjectStore(ObjectStore):
     """Objects in one bucket below one prefix; transfers run in threads and use multipart where large."""
 
     def __init__(self, bucket: str, prefix: str) -> None:
@@ -143,18 +152,27 @@ class S3ObjectStore:
         self._prefix = f"{prefix}/" if prefix else ""
         self._client: Any = boto3.client(
             "s3",
-            config=Config(connect_timeout=5, read_timeout=60, retries={"max_attempts": 3, "mode": "standard"}, s3={"addressing_style": "path"}),
+            config=Config(
+                connect_timeout=5,
+                read_timeout=60,
+                retries={"max_attempts": 3, "mode": "standard"},
+                s3={"addressing_style": "path"},
+            ),
         )
 
+    @override
     def spool_directory(self) -> Path:
         return Path(tempfile.gettempdir())
 
+    @override
     async def put_file(self, key: str, path: Path) -> None:
         await self._call(self._client.upload_file, str(path), self._bucket, self._name(key))
 
+    @override
     async def put_bytes(self, key: str, data: bytes) -> None:
         await self._call(self._client.put_object, Bucket=self._bucket, Key=self._name(key), Body=data)
 
+    @override
     async def exists(self, key: str) -> bool:
         try:
             await self._call(self._client.head_object, Bucket=self._bucket, Key=self._name(key))
@@ -162,6 +180,7 @@ class S3ObjectStore:
             return False
         return True
 
+    @override
     async def stream(self, key: str) -> AsyncIterator[bytes]:
         answer = await self._call(self._client.get_object, Bucket=self._bucket, Key=self._name(key))
         body = cast("BinaryIO", answer["Body"])
@@ -171,9 +190,11 @@ class S3ObjectStore:
         finally:
             body.close()
 
+    @override
     async def delete(self, key: str) -> None:
         await self._call(self._client.delete_object, Bucket=self._bucket, Key=self._name(key))
 
+    @override
     async def check(self) -> None:
         await self._call(self._client.head_bucket, Bucket=self._bucket)
 

@@ -91,7 +91,9 @@ class DetectorInfo(Frozen):
     version: str
     kind: str = Field(description="byte-model, text-model, image-model, tabular-model, yara, clamd or builtin.")
     model_sha256: str | None = Field(default=None, description="SHA-256 (hex) of the model or of the rule files.")
-    provider: str | None = Field(default=None, description="ONNX Runtime execution provider in use, e.g. CUDAExecutionProvider.")
+    provider: str | None = Field(
+        default=None, description="ONNX Runtime execution provider in use, e.g. CUDAExecutionProvider."
+    )
 
 
 class Location(Frozen):
@@ -159,7 +161,9 @@ class ScanDocument(Frozen):
     verdict: Verdict
     coverage: Coverage
     artifacts: tuple[Artifact, ...]
-    detectors: tuple[DetectorInfo, ...] = Field(default=(), description="Every detector that was ready during this scan.")
+    detectors: tuple[DetectorInfo, ...] = Field(
+        default=(), description="Every detector that was ready during this scan."
+    )
 
     @property
     def root(self) -> Artifact:

@@ -27,7 +27,8 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FUMEHOOD_", extra="ignore", frozen=True)
 
     environment: Environment = Field(
-        default=Environment.DEVELOPMENT, description="`development` or `production`; production enforces HTTPS and secrets."
+        default=Environment.DEVELOPMENT,
+        description="`development` or `production`; production enforces HTTPS and secrets.",
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")

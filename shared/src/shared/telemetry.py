@@ -20,6 +20,7 @@ from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from typing_extensions import override
 
 from shared.clock import now
 
@@ -32,6 +33,7 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime
 class JsonFormatter(logging.Formatter):
     """One JSON object per record: time, level, logger, message, trace id and all `extra` fields."""
 
+    @override
     def format(self, record: logging.LogRecord) -> str:
         entry: dict[str, object] = {
             "time": now().isoformat(timespec="milliseconds"),
@@ -51,6 +53,7 @@ class JsonFormatter(logging.Formatter):
 class ConsoleFormatter(logging.Formatter):
     """For people: time, level and message; control characters of hostile names are escaped."""
 
+    @override
     def format(self, record: logging.LogRecord) -> str:
         extra = {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
         fields = "".join(f" {key}={json.dumps(value, default=str)}" for key, value in extra.items())
@@ -63,7 +66,17 @@ def configure_logging(settings: ServiceSettings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else ConsoleFormatter())
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
-    for name in ("httpx", "httpcore", "aiormq", "botocore", "boto3", "urllib3", "fontTools", "weasyprint", "uvicorn.access"):
+    for name in (
+        "httpx",
+        "httpcore",
+        "aiormq",
+        "botocore",
+        "boto3",
+        "urllib3",
+        "fontTools",
+        "weasyprint",
+        "uvicorn.access",
+    ):
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from shared.messaging import Bus, OutboxRelay
 from shared.objects import ObjectStore
 from shared.web.app import Check
 from upload.config import Settings
+from upload.receive import remove_abandoned
 from upload.service import UploadService
 
 
@@ -33,6 +35,7 @@ class Context:
 async def open_context(settings: Settings, bus: Bus, objects: ObjectStore) -> AsyncIterator[Context]:
     """Open the database, start the relay, and close both at the end."""
     database = Database(settings.database_url.get_secret_value(), schema="upload")
+    await asyncio.to_thread(remove_abandoned, objects.spool_directory())
     relay = OutboxRelay(database, bus)
     await relay.start()
     try:

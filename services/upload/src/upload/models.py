@@ -16,7 +16,7 @@ class ReceivedFile:
     name: str
     sha256: str
     size_bytes: int
-    options: ScanOptions = ScanOptions()
+    options: ScanOptions
 
 
 def object_key(sha256: str) -> str:

@@ -32,8 +32,8 @@ class UploadService:
         The same key from the same user gives the same submission. Raises
         IdempotencyKeyReusedError when the key was used for other bytes.
         """
-        if idempotency_key and (earlier := await self._earlier(caller, idempotency_key, received)):
-            return earlier
+        if idempotency_key and (earlier := await self._earlier(caller, idempotency_key)):
+            return _same_bytes(earlier, received)
         file = await self._store(received)
         accepted_at = now()
         submission = Submission(
@@ -49,10 +49,7 @@ class UploadService:
         if await self._record(submission, file, received, idempotency_key):
             return submission
         # Another request with the same key committed while this one was storing its bytes.
-        assert idempotency_key is not None
-        earlier = await self._earlier(caller, idempotency_key, received)
-        assert earlier is not None
-        return earlier
+        return _same_bytes(await self._earlier(caller, str(idempotency_key)), received)
 
     async def get_submission(self, caller: Caller, submission_id: str) -> Submission:
         """Return a submission that the caller may see. Raises NotFoundError."""
@@ -62,12 +59,9 @@ class UploadService:
             raise NotFoundError("There is no such submission.")
         return submission
 
-    async def _earlier(self, caller: Caller, key: str, received: ReceivedFile) -> Submission | None:
+    async def _earlier(self, caller: Caller, key: str) -> Submission | None:
         async with self._database.read() as session:
-            earlier = await storage.find_by_key(session, caller.user_id, key)
-        if earlier is not None and earlier.sha256 != received.sha256:
-            raise IdempotencyKeyReusedError("This Idempotency-Key was used for another file; use a new one.")
-        return earlier
+            return await storage.find_by_key(session, caller.user_id, key)
 
     async def _store(self, received: ReceivedFile) -> ObjectRef:
         file = ObjectRef(key=object_key(received.sha256), sha256=received.sha256, size_bytes=received.size_bytes)
@@ -96,3 +90,9 @@ class UploadService:
                 )
             )
             return True
+
+
+def _same_bytes(earlier: Submission | None, received: ReceivedFile) -> Submission:
+    if earlier is None or earlier.sha256 != received.sha256:
+        raise IdempotencyKeyReusedError("This Idempotency-Key was used for another file; use a new one.")
+    return earlier

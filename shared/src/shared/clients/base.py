@@ -18,7 +18,9 @@ TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 class ServiceClient:
     """Calls one service. With a `transport` the calls stay in this process (`fumehood up`)."""
 
-    def __init__(self, service: str, base_url: str, secret: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self, service: str, base_url: str, secret: str, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
         self._service = service
         self._secret = secret
         self._http = httpx.AsyncClient(base_url=base_url, timeout=TIMEOUT, transport=transport)

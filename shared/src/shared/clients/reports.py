@@ -16,11 +16,15 @@ class ReportsClient(ServiceClient):
     """GET /internal/v1/submissions/{id}/report.{format}."""
 
     @asynccontextmanager
-    async def open_report(self, caller: Caller, submission_id: str, form: ReportFormat) -> AsyncIterator[httpx.Response]:
+    async def open_report(
+        self, caller: Caller, submission_id: str, form: ReportFormat
+    ) -> AsyncIterator[httpx.Response]:
         """Give the report as a streamed answer with Content-Type and Content-Length.
 
         It is made now if it was not made before. Raises NotFoundError's problem, or
         ConflictError's while the scan has not ended.
         """
-        async with self._stream(caller, "GET", f"/internal/v1/submissions/{submission_id}/report.{form.value}") as answer:
+        async with self._stream(
+            caller, "GET", f"/internal/v1/submissions/{submission_id}/report.{form.value}"
+        ) as answer:
             yield answer

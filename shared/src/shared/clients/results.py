@@ -45,7 +45,9 @@ class ScanFilter(Frozen):
     verdict: Verdict | None = None
     status: ScanStatus | None = None
     name: str | None = Field(default=None, max_length=255, description="Part of the file name, any case.")
-    sha256: str | None = Field(default=None, pattern=r"^[0-9a-fA-F]{64}$", description="Of the file or of anything inside.")
+    sha256: str | None = Field(
+        default=None, pattern=r"^[0-9a-fA-F]{64}$", description="Of the file or of anything inside."
+    )
     after: datetime | None = Field(default=None, description="Submitted at or after.")
     before: datetime | None = Field(default=None, description="Submitted before.")
 
@@ -81,7 +83,9 @@ class ResultsClient(ServiceClient):
         self, caller: Caller, where: ScanFilter, *, cursor: str | None = None, limit: int = 50
     ) -> ScanPage:
         """Return one page of the caller's submissions (an administrator's: everyone's)."""
-        query = where.model_dump(mode="json", exclude_none=True) | {"limit": limit} | ({"cursor": cursor} if cursor else {})
+        query = (
+            where.model_dump(mode="json", exclude_none=True) | {"limit": limit} | ({"cursor": cursor} if cursor else {})
+        )
         answer = await self._call(caller, "GET", "/internal/v1/submissions", params=query)
         return ScanPage.model_validate_json(answer.content)
 

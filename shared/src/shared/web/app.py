@@ -47,7 +47,11 @@ def create_service_app(
     """
     docs = None if internal else "/docs"
     app = FastAPI(
-        title=f"Fumehood {service}", lifespan=lifespan, docs_url=docs, redoc_url=None, openapi_url=None if internal else "/api/openapi.json"
+        title=f"Fumehood {service}",
+        lifespan=lifespan,
+        docs_url=docs,
+        redoc_url=None,
+        openapi_url=None if internal else "/api/openapi.json",
     )
     app.state.service = service
     app.state.settings = settings
@@ -99,6 +103,7 @@ class RequestIdMiddleware:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
