@@ -1,0 +1,124 @@
+"""Findings in words: what a detector saw, where in the bytes, and which detector it was exactly."""
+
+from __future__ import annotations
+
+from shared.scan import Artifact, Finding, Frozen, Location, Verdict
+
+from gateway.views.verdicts import VerdictMark, verdict_mark
+
+MAP_WIDTH = 1000
+"""Units of the byte map: a drawing that is this wide stands for the whole artifact."""
+
+_MAP_MINIMUM = 4
+_LOCATIONS_SHOWN = 20
+_ORDER = {Verdict.MALICIOUS: 0, Verdict.SUSPICIOUS: 1, Verdict.UNKNOWN: 2, Verdict.CLEAN: 3}
+_PROVIDERS = {
+    "TensorrtExecutionProvider": "TensorRT",
+    "CUDAExecutionProvider": "CUDA",
+    "CPUExecutionProvider": "CPU",
+}
+
+
+class LocationView(Frozen):
+    """One place in an artifact's bytes."""
+
+    place: str
+    label: str | None
+    weight_percent: int | None
+    map_start: int
+    map_width: int
+    map_strength: str
+    """Opacity of the range on the byte map, from its weight."""
+
+
+class FindingView(Frozen):
+    """One finding, with the artifact it is about."""
+
+    key: str
+    artifact_id: int
+    artifact_name: str
+    mark: VerdictMark
+    label: str
+    reason: str
+    detector: str
+    version: str
+    kind: str
+    provider: str | None
+    model_sha256: str | None
+    score_percent: int | None
+    locations: tuple[LocationView, ...]
+    locations_left_out: int
+    shadow: bool
+    metadata: tuple[tuple[str, str], ...]
+
+
+def finding_views(artifacts: tuple[Artifact, ...]) -> tuple[FindingView, ...]:
+    """Return all findings of a document, worst first, then by score."""
+    found = [(artifact, number, finding) for artifact in artifacts for number, finding in enumerate(artifact.findings)]
+    found.sort(key=lambda entry: (_ORDER[entry[2].verdict], -(entry[2].score or 0.0), entry[0].id))
+    return tuple(
+        finding_view(finding, f"{a.id}-{number}", a.id, a.name, a.size_bytes) for a, number, finding in found
+    )
+
+
+def finding_view(finding: Finding, key: str, artifact_id: int, artifact_name: str, size_bytes: int) -> FindingView:
+    """Return one finding as it is shown; `key` is unique in the page."""
+    detector = finding.detector
+    return FindingView(
+        key=key,
+        artifact_id=artifact_id,
+        artifact_name=artifact_name,
+        mark=verdict_mark(finding.verdict),
+        label=finding.label,
+        reason=finding.reason,
+        detector=detector.name,
+        version=detector.version,
+        kind=detector.kind,
+        provider=provider_text(detector.provider),
+        model_sha256=detector.model_sha256,
+        score_percent=None if finding.score is None else percent(finding.score),
+        locations=tuple(_location_view(place, size_bytes) for place in finding.locations[:_LOCATIONS_SHOWN]),
+        locations_left_out=max(0, len(finding.locations) - _LOCATIONS_SHOWN),
+        shadow=finding.shadow,
+        metadata=tuple(finding.metadata.items()),
+    )
+
+
+def provider_text(provider: str | None) -> str | None:
+    """Return an ONNX Runtime execution provider in short, e.g. `CUDA`."""
+    return None if provider is None else _PROVIDERS.get(provider, provider.removesuffix("ExecutionProvider"))
+
+
+def percent(share: float) -> int:
+    """Return a share of one in percent, where only 1 is 100 and only 0 is 0."""
+    if 0 < share < 1:
+        return min(99, max(1, round(share * 100)))
+    return 100 if share >= 1 else 0
+
+
+def place_text(location: Location) -> str:
+    """Return where a location is: its lines if it has any, and its bytes, first to last."""
+    last = max(location.start, location.end - 1)
+    places = [_span("byte", location.start, last)]
+    if location.first_line is not None:
+        places.insert(0, _span("line", location.first_line, location.last_line or location.first_line))
+    return ", ".join(places)
+
+
+def _location_view(location: Location, size_bytes: int) -> LocationView:
+    total = max(1, size_bytes, location.end)
+    width = max(_MAP_MINIMUM, round((location.end - location.start) * MAP_WIDTH / total))
+    width = min(width, MAP_WIDTH)
+    strength = 0.8 if location.weight is None else 0.25 + 0.75 * min(1.0, location.weight)
+    return LocationView(
+        place=place_text(location),
+        label=location.label,
+        weight_percent=None if location.weight is None else percent(location.weight),
+        map_start=min(round(location.start * MAP_WIDTH / total), MAP_WIDTH - width),
+        map_width=width,
+        map_strength=f"{strength:.2f}",
+    )
+
+
+def _span(noun: str, first: int, last: int) -> str:
+    return f"{noun} {first:,}" if first >= last else f"{noun}s {first:,}–{last:,}"
