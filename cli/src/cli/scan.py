@@ -1,0 +1,183 @@
+"""`fumehood scan`: the scanner's engine on local files, with no server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from scanner.engine import EngineSettings, ScanEngine
+
+from cli.paths import printable, regular_files
+from shared.scan import Finding, ScanDocument, Verdict
+
+_COLOURS = {Verdict.MALICIOUS: "red", Verdict.SUSPICIOUS: "yellow", Verdict.UNKNOWN: "blue", Verdict.CLEAN: "green"}
+FOUND = frozenset({Verdict.MALICIOUS, Verdict.SUSPICIOUS})
+
+
+@dataclass(frozen=True, slots=True)
+class ScanOptions:
+    """What the command line asked for."""
+
+    as_json: bool = False
+    jobs: int = 8
+    quiet: bool = False
+    time_limit_seconds: float = 120.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What came out so far."""
+
+    verdicts: Counter[Verdict] = field(default_factory=Counter)
+    errors: int = 0
+    size_bytes: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def exit_status(self) -> int:
+        """0 nothing found, 1 found, 2 errors (as clamscan)."""
+        if any(self.verdicts[verdict] for verdict in FOUND):
+            return 1
+        return 2 if self.errors else 0
+
+    def summary(self) -> str:
+        """Return one line for people."""
+        seconds = time.monotonic() - self.started
+        files = self.verdicts.total()
+        parts = [f"{self.verdicts[verdict]} {verdict.value}" for verdict in Verdict]
+        rate = files / max(seconds, 1e-9)
+        head = f"{files} files, {self.size_bytes / 1e6:.1f} MB in {seconds:.1f} s ({rate:.0f} files/s)"
+        return f"{head}: {', '.join(parts)}, {self.errors} errors"
+
+
+async def run_scan(paths: list[Path], options: ScanOptions) -> int:
+    """Scan and print; return the exit status."""
+    logging.basicConfig(level=logging.ERROR)
+    engine = await ScanEngine.start(EngineSettings())
+    try:
+        run = _Run(engine, options)
+        with run.progress:
+            await run.scan_all(regular_files(paths))
+        if not options.quiet:
+            typer.echo(run.tally.summary(), err=True)
+        return run.tally.exit_status
+    finally:
+        await engine.close()
+
+
+class _Run:
+    def __init__(self, engine: ScanEngine, options: ScanOptions) -> None:
+        self._engine = engine
+        self._options = options
+        self.tally = Tally()
+        self._bar = Progress(
+            TextColumn("[progress.description]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._bar.add_task("scanning", total=None)
+        visible = sys.stderr.isatty() and not options.quiet
+        self.progress: AbstractContextManager[object] = self._bar if visible else nullcontext()
+
+    async def scan_all(self, files: Iterator[Path]) -> None:
+        """Keep `jobs` files in flight; the list of files is read as they go."""
+        found = 0
+
+        async def worker() -> None:
+            nonlocal found
+            for path in files:
+                found += 1
+                await self._scan_one(path)
+                self._bar.update(self._task, completed=self.tally.verdicts.total() + self.tally.errors, total=found)
+
+        await asyncio.gather(*(worker() for _ in range(self._options.jobs)))
+
+    async def _scan_one(self, path: Path) -> None:
+        try:
+            size_bytes = await asyncio.to_thread(_readable_size, path)
+        except OSError as error:
+            self.tally.errors += 1
+            self._print_error(path, error.strerror or type(error).__name__)
+            return
+        document = await self._engine.scan(
+            path,
+            name=path.name,
+            scan_id=str(uuid4()),
+            submission_id=str(uuid4()),
+            budget_seconds=self._options.time_limit_seconds,
+        )
+        self.tally.verdicts[document.verdict] += 1
+        self.tally.size_bytes += size_bytes
+        self._print(path, document)
+
+    def _print(self, path: Path, document: ScanDocument) -> None:
+        if self._options.quiet and document.verdict not in FOUND:
+            return
+        if self._options.as_json:
+            self._line(json.dumps({"path": str(path), **_summary(document)}))
+            return
+        verdict = typer.style(document.verdict.value, fg=_COLOURS[document.verdict])
+        self._line(f"{printable(path)}: {verdict}{_because(document)}")
+
+    def _print_error(self, path: Path, message: str) -> None:
+        if self._options.as_json:
+            self._line(json.dumps({"path": str(path), "error": message}))
+        else:
+            typer.secho(f"{printable(path)}: error: {message}", fg="red", err=True)
+
+    def _line(self, text: str) -> None:
+        sys.stdout.write(f"{text}\n")
+
+
+def _readable_size(path: Path) -> int:
+    with path.open("rb") as file:
+        return os.fstat(file.fileno()).st_size
+
+
+def _because(document: ScanDocument) -> str:
+    found = _findings(document)
+    if found:
+        return f" ({'; '.join(dict.fromkeys(printable(finding.reason) for _, finding in found[:3]))})"
+    gaps = document.coverage.gaps
+    return f" ({printable(gaps[0].detail)})" if gaps else ""
+
+
+def _findings(document: ScanDocument) -> list[tuple[str, Finding]]:
+    return [
+        (artifact.name, finding)
+        for artifact in document.artifacts
+        for finding in artifact.findings
+        if finding.verdict in FOUND and not finding.shadow
+    ]
+
+
+def _summary(document: ScanDocument) -> dict[str, object]:
+    return {
+        "verdict": document.verdict.value,
+        "coverage": document.coverage.model_dump(mode="json"),
+        "sha256": document.root.sha256,
+        "size_bytes": document.root.size_bytes,
+        "content_type": document.root.content_type.label,
+        "artifacts": len(document.artifacts),
+        "findings": [
+            {"artifact": name, **finding.model_dump(mode="json", exclude={"shadow"})}
+            for name, finding in _findings(document)
+        ],
+        "seconds": round((document.finished_at - document.started_at).total_seconds(), 4),
+    }

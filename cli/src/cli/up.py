@@ -1,0 +1,138 @@
+"""`fumehood up`: all six services in one process, on embedded backends."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+
+import httpx
+import typer
+import uvicorn
+from fastapi import FastAPI
+from gateway.config import Settings as GatewaySettings
+from typing_extensions import override
+
+from cli.embedded import SERVICES, bus_url, data_directory, database_url, embedded_settings
+from shared.database import Database
+from shared.errors import UnavailableError
+from shared.messaging import Bus, running_bus
+from shared.migration import migrate
+from shared.telemetry import configure_logging, configure_telemetry, shut_down_telemetry
+
+
+async def run_up() -> None:
+    """Run until Ctrl-C or SIGTERM. Raises UnavailableError if the data or the port is in use."""
+    data = data_directory()
+    settings = GatewaySettings(**embedded_settings(data, "gateway"), data_dir=data)
+    configure_logging(settings)
+    configure_telemetry(settings, "up")
+    try:
+        async with AsyncExitStack() as stack:
+            bus = await stack.enter_async_context(running_bus(bus_url(data)))
+            await asyncio.gather(*(_migrate(database_url(data, service), service) for service in SERVICES))
+            transports = await _start_internal_services(stack, bus)
+            await _serve_gateway(settings, bus, transports)
+    finally:
+        shut_down_telemetry()
+
+
+async def _migrate(url: str, service: str) -> None:
+    database = Database(url, schema=service)
+    try:
+        await migrate(database)
+    finally:
+        await database.close()
+
+
+async def _start_internal_services(stack: AsyncExitStack, bus: Bus) -> dict[str, httpx.AsyncBaseTransport]:
+    from notifier.main import create_app as create_notifier
+    from reports.config import Settings as ReportsSettings
+    from reports.main import create_app as create_reports
+    from scanner.main import create_app as create_scanner
+
+    from notifier.config import Settings as NotifierSettings
+    from results.config import Settings as ResultsSettings
+    from results.main import create_app as create_results
+    from scanner.config import Settings as ScannerSettings
+    from upload.config import Settings as UploadSettings
+    from upload.main import create_app as create_upload
+
+    data = data_directory()
+    transports: dict[str, httpx.AsyncBaseTransport] = {}
+
+    async def start(service: str, app: FastAPI) -> None:
+        await stack.enter_async_context(app.router.lifespan_context(app))
+        transports[service] = httpx.ASGITransport(app, raise_app_exceptions=False)
+
+    await start("results", create_results(ResultsSettings(**embedded_settings(data, "results")), bus))
+    await start("reports", create_reports(ReportsSettings(**embedded_settings(data, "reports")), bus, transports))
+    await start("notifier", create_notifier(NotifierSettings(**embedded_settings(data, "notifier")), bus))
+    await start("scanner", create_scanner(ScannerSettings(**embedded_settings(data, "scanner")), bus))
+    await start("upload", create_upload(UploadSettings(**embedded_settings(data, "upload")), bus))
+    return transports
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to us, so that the other services are closed after it, and says when it listens."""
+
+    on_started: Callable[[], Awaitable[None]]
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            await self.on_started()
+
+    @override
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
+async def _serve_gateway(settings: object, bus: Bus, transports: dict[str, httpx.AsyncBaseTransport]) -> None:
+    from gateway.config import Settings
+    from gateway.main import create_app, ensure_administrator
+
+    assert isinstance(settings, Settings)
+    app = create_app(settings, bus, transports)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=True,
+        forwarded_allow_ips=settings.forwarded_allow_ips,
+        timeout_graceful_shutdown=10,
+    )
+    server = _Server(config)
+
+    async def announce() -> None:
+        port = server.servers[0].sockets[0].getsockname()[1]
+        _announce(f"http://localhost:{port}", await ensure_administrator(app.state.context))
+
+    server.on_started = announce
+    await _refuse_exit(server)
+
+
+async def _refuse_exit(server: uvicorn.Server) -> None:
+    try:
+        await server.serve()
+    except SystemExit:
+        config = server.config
+        message = f"Port {config.port} on {config.host} cannot be used; set FUMEHOOD_PORT to another one."
+        raise UnavailableError(message) from None
+
+
+def _announce(address: str, link_path: str | None) -> None:
+    typer.secho(f"\n  Fumehood is ready at {address}", bold=True)
+    if link_path is not None:
+        typer.echo(f"  Administrator, sign in once with: {address}{link_path}")
+    typer.echo("  Ctrl-C stops it; nothing is lost.\n")
