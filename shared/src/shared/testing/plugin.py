@@ -76,7 +76,7 @@ def postgres_url(postgres_server: PostgresServer) -> str:
 @pytest.fixture
 def database_url_for(postgres_server: PostgresServer) -> Callable[[str], str]:
     """Return a function that makes an empty database with one service's schema and returns its URL."""
-    return lambda service: postgres_server.create_database(service)
+    return postgres_server.create_database
 
 
 @pytest.fixture
