@@ -1,0 +1,54 @@
+"""What an operator can set: the limits and resources of the scan engine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MEBIBYTE = 1024 * 1024
+
+
+class UnpackLimits(BaseModel):
+    """Bounds of one scan; each one that bites is said in the coverage."""
+
+    model_config = ConfigDict(frozen=True)
+
+    max_depth: int = Field(default=10, ge=0, description="Levels of archives inside archives that are opened.")
+    max_artifacts: int = Field(default=10_000, ge=1, description="Files unpacked in one scan.")
+    max_unpacked_bytes: int = Field(default=2048 * MEBIBYTE, ge=1, description="Bytes unpacked in one scan.")
+    max_member_bytes: int = Field(default=1024 * MEBIBYTE, ge=1, description="Size of one unpacked file.")
+    max_ratio: int = Field(
+        default=250, ge=1, description="Unpacked bytes per byte of one archive, once 16 MiB have come out of it."
+    )
+
+
+class EngineSettings(UnpackLimits):
+    """Everything the scan engine can be told. Zero means: choose by the number of processor cores."""
+
+    detectors_dir: Path | None = Field(default=None, description="Folder with further model packs, one folder each.")
+    use_gpu: bool = Field(default=True, description="Use CUDA where ONNX Runtime offers it.")
+    use_tensorrt: bool = Field(default=False, description="Try TensorRT before CUDA; engines are built at the first start.")
+    model_threads: int = Field(default=0, ge=0, description="Model runs at the same time on the CPU.")
+    batch_wait_milliseconds: float = Field(default=2.0, ge=0, description="How long a model waits to fill a batch.")
+    batch_queue: int = Field(default=1024, ge=1, description="Inputs that may wait for one model before callers wait.")
+    parallel_artifacts: int = Field(default=0, ge=0, description="Artifacts looked at together, over all scans.")
+    detector_seconds: float = Field(default=60.0, gt=0, description="Time one detector may take for one artifact.")
+    work_dir: Path | None = Field(default=None, description="Where unpacked bytes are kept; default the system's.")
+    sandbox_workers: int = Field(default=0, ge=0, description="Sandbox processes.")
+    sandbox_seconds: float = Field(default=60.0, gt=0, description="Time one artifact may take to unpack.")
+    sandbox_memory_bytes: int = Field(
+        default=1024 * MEBIBYTE, ge=256 * MEBIBYTE, description="Address space of one sandbox process."
+    )
+    sandbox_jobs_per_worker: int = Field(default=1000, ge=1, description="Artifacts after which a process is replaced.")
+
+    @property
+    def cores(self) -> int:
+        """Processor cores this process may use."""
+        return len(os.sched_getaffinity(0))
+
+    @property
+    def artifacts_together(self) -> int:
+        """Artifacts looked at at the same time."""
+        return self.parallel_artifacts or 2 * self.cores + 2

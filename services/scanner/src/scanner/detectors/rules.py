@@ -1,0 +1,139 @@
+"""YARA rules (kind `yara`), run by YARA-X in threads; metadata becomes severity, author, reference."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import yara_x
+
+from scanner.config import MEBIBYTE, EngineSettings
+from scanner.content import ByteRange
+from scanner.detectors.base import Inspection, Subject
+from scanner.detectors.lines import LineIndex
+from scanner.detectors.pack import Pack
+from scanner.errors import DetectorError, PackRefusedError
+from scanner.threads import Threads
+from shared.scan import CoverageGap, CoverageReason, Finding, Location, Verdict
+
+IN_MEMORY_BYTES = 32 * MEBIBYTE
+MAX_LOCATIONS = 10
+MAX_METADATA_CHARACTERS = 500
+_MATCHES_PER_PATTERN = 100
+_SEVERITIES = {
+    "critical": Verdict.MALICIOUS,
+    "high": Verdict.MALICIOUS,
+    "medium": Verdict.SUSPICIOUS,
+    "low": Verdict.UNKNOWN,
+    "info": Verdict.UNKNOWN,
+}
+_MALICIOUS_FROM = 75
+_SUSPICIOUS_FROM = 40
+
+
+class RulesDetector:
+    """Every rule of a pack, compiled once and run over every artifact."""
+
+    def __init__(self, pack: Pack, rules: yara_x.Rules, settings: EngineSettings, threads: Threads) -> None:
+        self.info = pack.info()
+        self.shadow = pack.shadow
+        self.covered = pack.covered
+        self._rules = rules
+        self._settings = settings
+        self._threads = threads
+
+    @classmethod
+    def load(cls, pack: Pack, settings: EngineSettings, threads: Threads) -> RulesDetector:
+        """Compile the pack's rules, one namespace a file. Raises PackRefusedError."""
+        files = pack.rule_files()
+        if not files:
+            raise PackRefusedError("It has no rule files (*.yar, *.yara).")
+        compiler = yara_x.Compiler(includes_enabled=False)
+        for path in files:
+            compiler.new_namespace(path.relative_to(pack.folder).as_posix())
+            try:
+                compiler.add_source(path.read_text(encoding="utf-8"), origin=path.name)
+            except (yara_x.CompileError, UnicodeDecodeError, OSError) as error:
+                raise PackRefusedError(f"{path.name} cannot be compiled: {error}") from error
+        return cls(pack, compiler.build(), settings, threads)
+
+    def wants(self, subject: Subject) -> bool:
+        """Look at every artifact that has bytes; what the pack covers is another question."""
+        return subject.content.size > 0
+
+    async def inspect(self, subject: Subject) -> Inspection:
+        """Run the rules in a thread. Raises DetectorError."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads.files, self._scan, subject)
+
+    async def close(self) -> None:
+        """Hold nothing."""
+
+    def _scan(self, subject: Subject) -> Inspection:
+        try:
+            matching = self._run(subject.content)
+        except yara_x.TimeoutError:
+            detail = f"The rules of {self.info.name} took longer than their time limit."
+            return Inspection(gaps=(CoverageGap(reason=CoverageReason.TIMEOUT, detail=detail),))
+        except (yara_x.ScanError, OSError) as error:
+            raise DetectorError(f"The rules of {self.info.name} could not be run.") from error
+        except BaseException as error:
+            # A panic inside YARA-X arrives as a class that cannot be imported and is no Exception.
+            if type(error).__name__ != "PanicException":
+                raise
+            raise DetectorError(f"YARA-X failed on the rules of {self.info.name}.") from error
+        if not matching:
+            return Inspection()
+        lines = _line_index(subject.content) if subject.content_type.is_text else None
+        return Inspection(tuple(self._finding(rule, lines) for rule in matching))
+
+    def _run(self, content: ByteRange) -> Sequence[yara_x.Rule]:
+        scanner = yara_x.Scanner(self._rules)
+        scanner.set_timeout(math.ceil(self._settings.detector_seconds))
+        scanner.max_matches_per_pattern(_MATCHES_PER_PATTERN)
+        if content.size <= IN_MEMORY_BYTES:
+            return scanner.scan(content.read()).matching_rules
+        with content.private_copy(self._settings.work_dir) as path:
+            return scanner.scan_file(path).matching_rules
+
+    def _finding(self, rule: yara_x.Rule, lines: LineIndex | None) -> Finding:
+        metadata = {name: str(value)[:MAX_METADATA_CHARACTERS] for name, value in rule.metadata}
+        return Finding(
+            detector=self.info,
+            label=rule.identifier,
+            verdict=severity_verdict(metadata.get("severity", "medium")),
+            reason=metadata.pop("description", f"The rule {rule.identifier} matches."),
+            locations=tuple(islice(_locations(rule, lines), MAX_LOCATIONS)),
+            shadow=self.shadow,
+            metadata={"rule_file": rule.namespace, **metadata},
+        )
+
+
+def severity_verdict(severity: str) -> Verdict:
+    """Map a rule's severity, a word or a number from 0 to 100, to what its finding says."""
+    word = severity.strip().lower()
+    if word.isdecimal():
+        number = int(word)
+        if number >= _MALICIOUS_FROM:
+            return Verdict.MALICIOUS
+        return Verdict.SUSPICIOUS if number >= _SUSPICIOUS_FROM else Verdict.UNKNOWN
+    return _SEVERITIES.get(word, Verdict.SUSPICIOUS)
+
+
+def _line_index(content: ByteRange) -> LineIndex:
+    return LineIndex(content.read(0, IN_MEMORY_BYTES))
+
+
+def _locations(rule: yara_x.Rule, lines: LineIndex | None) -> Iterator[Location]:
+    for pattern in rule.patterns:
+        for match in pattern.matches:
+            end = match.offset + match.length
+            inside = lines is not None and end <= IN_MEMORY_BYTES
+            yield Location(
+                start=match.offset,
+                end=end,
+                first_line=lines.line_of(match.offset) if lines and inside else None,
+                last_line=lines.line_of(max(match.offset, end - 1)) if lines and inside else None,
+                label=pattern.identifier,
+            )

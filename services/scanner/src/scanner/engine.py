@@ -1,0 +1,95 @@
+"""The scan engine: bytes in, scan document out. It needs no server and no message bus.
+
+    engine = await ScanEngine.start(EngineSettings())
+    document = await engine.scan(path, name="x.zip", scan_id="...", submission_id="...")
+    await engine.close()
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from scanner.config import EngineSettings
+from scanner.content import ByteRange
+from scanner.detectors.loader import RefusedPack, load_detectors
+from scanner.identify import TypeIdentifier
+from scanner.progress import ProgressReporter, ScanProgress
+from scanner.sandbox.pool import SandboxPool
+from scanner.threads import Threads
+from scanner.tree import Node, ScanFacts, build_document
+from scanner.walk import ScanTools, Walk
+from shared.scan import CoverageReason, DetectorInfo, ScanDocument
+
+__all__ = ["EngineSettings", "RefusedPack", "ScanEngine", "ScanProgress"]
+
+DEFAULT_BUDGET_SECONDS = 240.0
+
+
+class ScanEngine:
+    """Models, rules and sandbox, loaded once; any number of scans run on it together."""
+
+    def __init__(self, tools: ScanTools, refused: tuple[RefusedPack, ...]) -> None:
+        self._tools = tools
+        self.refused = refused
+        self.detectors: tuple[DetectorInfo, ...] = tuple(detector.info for detector in tools.detectors)
+
+    @classmethod
+    async def start(cls, settings: EngineSettings) -> ScanEngine:
+        """Load the detectors and start the sandbox. A broken model pack is refused, not fatal.
+
+        Raises PackRefusedError when the content-type model itself cannot be loaded, SandboxError
+        when no sandbox worker starts.
+        """
+        threads = Threads.start(settings)
+        loading = asyncio.get_running_loop().run_in_executor(threads.files, load_detectors, settings, threads)
+        sandbox = await SandboxPool.start(settings)
+        identifier = TypeIdentifier.load(settings, threads)
+        loaded = await loading
+        slots = asyncio.Semaphore(settings.artifacts_together)
+        return cls(ScanTools(settings, threads, identifier, loaded.detectors, sandbox, slots), loaded.refused)
+
+    async def close(self) -> None:
+        """Stop the sandbox, the batchers and the threads; scans in flight must have ended."""
+        for detector in self._tools.detectors:
+            await detector.close()
+        await self._tools.identifier.close()
+        await self._tools.sandbox.close()
+        await asyncio.to_thread(self._tools.threads.close)
+
+    async def scan(  # noqa: PLR0913 -- the facts of one submission, all named
+        self,
+        path: Path,
+        *,
+        name: str,
+        scan_id: str,
+        submission_id: str,
+        budget_seconds: float = DEFAULT_BUDGET_SECONDS,
+        on_progress: Callable[[ScanProgress], None] | None = None,
+    ) -> ScanDocument:
+        """Look at the file at `path` and everything inside it, within `budget_seconds`.
+
+        Whatever is wrong with the file is in the document's verdict and coverage, never an
+        exception. `name` is the submitted name, untrusted. `on_progress` is called on the event
+        loop a few times a second at most and must not block.
+        """
+        started_at = datetime.now(UTC)
+        deadline = asyncio.get_running_loop().time() + budget_seconds
+        progress = ProgressReporter(on_progress)
+        root = _open_root(path, name)
+        await Walk(self._tools, deadline, progress).run(root)
+        progress.finished()
+        facts = ScanFacts(scan_id, submission_id, started_at, datetime.now(UTC), self.detectors)
+        return build_document(root, facts, self._tools.identifier.unknown)
+
+
+def _open_root(path: Path, name: str) -> Node:
+    try:
+        content = ByteRange.whole(path)
+    except OSError as error:
+        node = Node(name, "submitted", 0, 0, None)
+        node.gap(CoverageReason.ERROR, f"The file could not be opened: {error.strerror}.")
+        return node
+    return Node(name, "submitted", 0, content.size, content)

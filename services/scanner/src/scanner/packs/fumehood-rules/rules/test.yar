@@ -1,0 +1,1 @@
+rule t { strings: $a = "zzzz_never" condition: $a }

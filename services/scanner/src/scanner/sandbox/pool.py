@@ -1,0 +1,171 @@
+"""The pool of sandbox workers: started ahead, reused, killed at the time limit and replaced."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scanner.config import EngineSettings
+from scanner.content import ByteRange, OpenFile
+from scanner.errors import SandboxError
+from scanner.sandbox.answers import ChildFound, GapFound
+from scanner.sandbox.messages import JobLimits, UnpackRequest
+from scanner.sandbox.process import JobFailedError, WorkerOptions, WorkerProcess
+from scanner.unpackers.base import Unpacker
+from shared.scan import CoverageGap, CoverageReason
+
+logger = logging.getLogger(__name__)
+
+WORKER_COMMAND = (sys.executable, "-m", "scanner.sandbox.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """Something that came out of an artifact."""
+
+    name: str
+    origin: str
+    content: ByteRange
+    gap: CoverageGap | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """All that one job gave, also when it ended early."""
+
+    children: tuple[Child, ...]
+    gaps: tuple[CoverageGap, ...]
+
+
+class SandboxPool:
+    """Runs unpack jobs in worker processes; one job's crash or time-out touches no other job."""
+
+    def __init__(self, settings: EngineSettings, folder: Path, command: Sequence[str]) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._command = tuple(command)
+        self._slots: asyncio.Queue[WorkerProcess | None] = asyncio.Queue()
+        self._refills: set[asyncio.Task[None]] = set()
+        self._options = WorkerOptions(
+            memory_bytes=settings.sandbox_memory_bytes,
+            file_bytes=settings.max_unpacked_bytes + settings.max_member_bytes,
+            cpu_seconds=math.ceil(settings.sandbox_seconds) * settings.sandbox_jobs_per_worker,
+        )
+
+    @classmethod
+    async def start(cls, settings: EngineSettings, command: Sequence[str] = WORKER_COMMAND) -> SandboxPool:
+        """Start all workers and say in the log how they are confined. Raises SandboxError."""
+        folder = Path(tempfile.mkdtemp(prefix="fumehood-sandbox-", dir=settings.work_dir))
+        pool = cls(settings, folder, command)
+        count = settings.sandbox_workers or max(2, min(4, settings.cores))
+        workers = await asyncio.gather(*(pool._spawn() for _ in range(count)))
+        for worker in workers:
+            pool._slots.put_nowait(worker)
+        pool._report(workers[0])
+        return pool
+
+    def _report(self, worker: WorkerProcess) -> None:
+        network = " and ".join(worker.ready.network_closed_by)
+        logger.info("sandbox workers confined by %s", ", ".join(worker.ready.confined_by))
+        if network:
+            logger.info("sandbox workers have no network: closed by %s", network)
+        else:
+            logger.warning("sandbox workers are NOT cut off from the network: neither namespace nor seccomp is permitted")
+
+    async def close(self) -> None:
+        """Stop every worker and remove their folders."""
+        await asyncio.gather(*self._refills)
+        while not self._slots.empty():
+            worker = self._slots.get_nowait()
+            if worker is not None:
+                await worker.stop()
+        self._folder.rmdir()
+
+    async def unpack(
+        self, unpacker: Unpacker, name: str, content: ByteRange, limits: JobLimits, seconds: float
+    ) -> Unpacked:
+        """Unpack one artifact within `seconds` of wall time; failures come back as gaps.
+
+        Raises SandboxError when no worker can be started.
+        """
+        worker = await self._slots.get()
+        try:
+            if worker is None:
+                worker = await self._spawn()
+            spool = OpenFile.spool(self._settings.work_dir)
+            return await self._run(worker, unpacker, name, content, spool, limits, seconds)
+        finally:
+            self._give_back(worker)
+
+    async def _run(
+        self,
+        worker: WorkerProcess,
+        unpacker: Unpacker,
+        name: str,
+        content: ByteRange,
+        spool: OpenFile,
+        limits: JobLimits,
+        seconds: float,
+    ) -> Unpacked:
+        children: list[Child] = []
+        gaps: list[CoverageGap] = []
+        request = UnpackRequest(unpacker.name, name, content.offset, content.size, limits)
+        try:
+            async with asyncio.timeout(seconds):
+                async for answer in worker.run(request, content.file, spool):
+                    if isinstance(answer, ChildFound):
+                        children.append(_child(answer, spool, limits, len(children)))
+                    elif isinstance(answer, GapFound):
+                        gaps.append(answer.gap.as_coverage())
+        except TimeoutError:
+            worker.kill()
+            gaps.append(_gap(CoverageReason.TIMEOUT, "Unpacking took longer than its time limit and was stopped."))
+        except JobFailedError as error:
+            worker.kill()
+            logger.warning("a sandbox worker was lost while unpacking %s: %s", unpacker.name, error)
+            gaps.append(_gap(error.reason, error.message))
+        except asyncio.CancelledError:
+            worker.kill()
+            raise
+        return Unpacked(tuple(children), tuple(gaps))
+
+    def _give_back(self, worker: WorkerProcess | None) -> None:
+        if worker is not None and worker.alive and worker.jobs < self._settings.sandbox_jobs_per_worker:
+            self._slots.put_nowait(worker)
+            return
+        task = asyncio.create_task(self._replace(worker), name="sandbox refill")
+        self._refills.add(task)
+        task.add_done_callback(self._refills.discard)
+
+    async def _replace(self, worker: WorkerProcess | None) -> None:
+        fresh: WorkerProcess | None = None
+        try:
+            if worker is not None:
+                await worker.stop()
+            fresh = await self._spawn()
+        except SandboxError:
+            logger.exception("a sandbox worker could not be replaced; tried again at the next artifact")
+        finally:
+            self._slots.put_nowait(fresh)
+
+    async def _spawn(self) -> WorkerProcess:
+        return await WorkerProcess.start(self._command, self._folder, self._options)
+
+
+def _child(answer: ChildFound, spool: OpenFile, limits: JobLimits, index: int) -> Child:
+    """Check a child against the limits and the spool: what the worker says is not trusted."""
+    end = answer.start + answer.size
+    if index >= limits.artifacts or end > limits.unpacked_bytes or end > spool.size_bytes:
+        raise JobFailedError(CoverageReason.ERROR, "The sandbox worker broke its limits and was stopped.")
+    gap = answer.gap.as_coverage() if answer.gap else None
+    return Child(answer.name, answer.origin, ByteRange(spool, answer.start, answer.size), gap)
+
+
+def _gap(reason: CoverageReason, detail: str) -> CoverageGap:
+    return CoverageGap(reason=reason, detail=detail)

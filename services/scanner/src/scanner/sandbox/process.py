@@ -1,0 +1,141 @@
+"""One sandbox worker as the scanner sees it: a process at the other end of a socket pair."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from scanner.content import OpenFile
+from scanner.errors import SandboxError
+from scanner.sandbox.answers import ANSWERS, AnyAnswer, JobDone, WorkerReady
+from scanner.sandbox.messages import MAX_LINE_BYTES, UnpackRequest
+from shared.scan import CoverageReason
+
+START_SECONDS = 30.0
+
+
+class JobFailedError(Exception):
+    """The worker did not finish its job and must be replaced; `message` is a sentence for people."""
+
+    def __init__(self, reason: CoverageReason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """Limits handed to a worker process; sizes in bytes, `cpu_seconds` over its life."""
+
+    memory_bytes: int
+    file_bytes: int
+    cpu_seconds: int
+
+
+class WorkerProcess:
+    """A started worker; takes one job at a time."""
+
+    def __init__(self, process: subprocess.Popen[bytes], connection: socket.socket, folder: Path) -> None:
+        self._process = process
+        self._connection = connection
+        self._folder = folder
+        self._received = bytearray()
+        self.ready = WorkerReady(kind="ready", network_closed_by=(), confined_by=())
+        self.jobs = 0
+
+    @classmethod
+    async def start(cls, command: Sequence[str], parent_folder: Path, options: WorkerOptions) -> WorkerProcess:
+        """Start a worker with an empty environment and a fresh folder, and wait for it. Raises SandboxError."""
+        ours, theirs = socket.socketpair()
+        folder = Path(tempfile.mkdtemp(dir=parent_folder))
+        sizes = (options.memory_bytes, options.file_bytes, options.cpu_seconds)
+        arguments = (str(theirs.fileno()), str(folder), *map(str, sizes))
+        with theirs:
+            process = subprocess.Popen(  # noqa: S603, ASYNC220 -- our own program; the fork takes about a millisecond
+                [*command, *arguments],
+                env={},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+            )
+        ours.setblocking(False)
+        worker = cls(process, ours, folder)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                answer = await worker._answer()
+        except (TimeoutError, JobFailedError) as error:
+            await worker.stop()
+            raise SandboxError("A sandbox worker did not start.") from error
+        except asyncio.CancelledError:
+            await worker.stop()
+            raise
+        if not isinstance(answer, WorkerReady):
+            await worker.stop()
+            raise SandboxError("A sandbox worker did not start as expected.")
+        worker.ready = answer
+        return worker
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process can take a job."""
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._process.kill()
+        self._process.wait()
+
+    async def stop(self) -> None:
+        """End the process and remove its folder."""
+        self.kill()
+        self._connection.close()
+        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+
+    async def run(self, request: UnpackRequest, source: OpenFile, spool: OpenFile) -> AsyncIterator[AnyAnswer]:
+        """Send a job and yield its answers until it is done. Raises JobFailedError."""
+        self.jobs += 1
+        try:
+            socket.send_fds(self._connection, [request.encode()], [source.descriptor, spool.descriptor])
+        except OSError as error:
+            raise self._lost() from error
+        while not isinstance(answer := await self._answer(), JobDone):
+            yield answer
+
+    async def _answer(self) -> AnyAnswer:
+        while (end := self._received.find(b"\n")) < 0:
+            if len(self._received) > MAX_LINE_BYTES:
+                raise JobFailedError(CoverageReason.ERROR, "The sandbox worker broke its protocol and was stopped.")
+            try:
+                received = await asyncio.get_running_loop().sock_recv(self._connection, MAX_LINE_BYTES)
+            except OSError as error:
+                raise self._lost() from error
+            if not received:
+                raise self._lost()
+            self._received += received
+        line = bytes(self._received[:end])
+        del self._received[: end + 1]
+        try:
+            return ANSWERS.validate_json(line)
+        except ValidationError as error:
+            raise JobFailedError(CoverageReason.ERROR, "The sandbox worker broke its protocol and was stopped.") from error
+
+    def _lost(self) -> JobFailedError:
+        """Say how the process ended: by the kernel's processor-time limit, by another signal, by itself."""
+        try:
+            status = self._process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            return JobFailedError(CoverageReason.ERROR, "The sandbox worker stopped answering.")
+        if status in {-signal.SIGXCPU, -signal.SIGKILL}:
+            return JobFailedError(CoverageReason.TIMEOUT, "Unpacking took more processor time than its limit and was stopped.")
+        return JobFailedError(CoverageReason.ERROR, "The parser crashed; what it had not reached was not looked at.")

@@ -1,0 +1,173 @@
+"""What an unpacker is, and the sink that takes what it finds and holds the limits.
+
+All of this runs inside a sandbox worker. Names found in archives are only ever told, never used
+as paths: the bytes of all children go into one spool file, told apart by position.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from enum import StrEnum
+from typing import BinaryIO, Protocol
+
+from scanner.sandbox.messages import MAX_DETAIL_CHARACTERS, MAX_NAME_CHARACTERS, JobLimits
+
+CHUNK_BYTES = 256 * 1024
+RATIO_FLOOR_BYTES = 16 * 1024 * 1024
+_SEND_BYTES = 32 * 1024
+
+
+class GapReason(StrEnum):
+    """The coverage reasons an unpacker can give; values as in `shared.scan.CoverageReason`."""
+
+    ENCRYPTED = "encrypted"
+    UNSUPPORTED = "unsupported"
+    LIMIT_REACHED = "limit_reached"
+    ERROR = "error"
+
+
+class LimitReachedError(Exception):
+    """A limit of the whole job bites; the unpacker stops. The message is one sentence."""
+
+
+class SpoolError(Exception):
+    """The spool does not take more bytes: the disk is full."""
+
+
+class Unpacker(Protocol):
+    """One container format. A new format is one class here and one line in the registry."""
+
+    name: str
+    labels: frozenset[str]
+    """Content-type labels it opens."""
+    whole: frozenset[str]
+    """Those of them that are nothing but their children: fully unpacked is fully looked at."""
+
+    def recognises(self, head: bytes) -> bool:
+        """Whether the first 512 bytes are this format's, whatever the content type says."""
+        ...
+
+    def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:
+        """Store every child in the sink; damage is told to the sink. Raises LimitReachedError."""
+        ...
+
+
+class Sink:
+    """Takes children and gaps, writes the bytes to the spool, and holds the limits of the job."""
+
+    def __init__(self, spool: BinaryIO, limits: JobLimits, source_size: int, send: Callable[[bytes], None]) -> None:
+        self._spool = spool
+        self._limits = limits
+        self._allowed = min(limits.unpacked_bytes, max(RATIO_FLOOR_BYTES, limits.ratio * source_size))
+        self._written = 0
+        self._children = 0
+        self._send = send
+        self._lines: list[bytes] = []
+        self._lines_bytes = 0
+        self._gaps: Counter[tuple[GapReason, str]] = Counter()
+
+    def check_room(self) -> None:
+        """Raise LimitReachedError when no further child may be stored."""
+        if self._children >= self._limits.artifacts:
+            raise LimitReachedError("There are more files inside than the limit allows; the rest was not unpacked.")
+
+    def store(
+        self, name: str, origin: str, chunks: Iterable[bytes], damage: tuple[type[Exception], ...], blame: str
+    ) -> None:
+        """Store one child. When `chunks` raises one of `damage`, what came before it is kept.
+
+        `blame` is the sentence that says then what is wrong. Raises LimitReachedError.
+        """
+        self.check_room()
+        self._children += 1
+        start = self._written
+        gap: tuple[GapReason, str] | None = None
+        stop: LimitReachedError | None = None
+        try:
+            gap = self._write_member(chunks)
+        except LimitReachedError as error:
+            stop = error
+            gap = (GapReason.LIMIT_REACHED, str(error))
+        except damage:
+            gap = (GapReason.ERROR, blame)
+        self._tell_child(name, origin, start, gap)
+        if stop is not None:
+            raise stop
+
+    def _write_member(self, chunks: Iterable[bytes]) -> tuple[GapReason, str] | None:
+        size = 0
+        for chunk in chunks:
+            room = min(self._allowed - self._written, self._limits.member_bytes - size)
+            try:
+                self._spool.write(chunk[:room])
+            except OSError as error:  # never to be taken for damage in the archive
+                raise SpoolError from error
+            self._written += min(room, len(chunk))
+            size += len(chunk)
+            if size > self._limits.member_bytes:
+                return GapReason.LIMIT_REACHED, "The file is larger than the limit for unpacked files; the rest was cut."
+            if len(chunk) > room:
+                raise LimitReachedError(self._full_sentence())
+        return None
+
+    def _full_sentence(self) -> str:
+        if self._allowed < self._limits.unpacked_bytes:
+            return "The archive unpacks to many times its size, more than the limit allows; the rest was not unpacked."
+        return "The scan has unpacked as many bytes as the limit allows; the rest was not unpacked."
+
+    def _tell_child(self, name: str, origin: str, start: int, gap: tuple[GapReason, str] | None) -> None:
+        child: dict[str, object] = {
+            "kind": "child",
+            "name": _speakable(name, MAX_NAME_CHARACTERS),
+            "origin": origin,
+            "start": start,
+            "size": self._written - start,
+        }
+        if gap is not None:
+            child["gap"] = {"reason": gap[0], "detail": gap[1]}
+        self._tell(child)
+
+    def gap(self, reason: GapReason, detail: str) -> None:
+        """Say that something of the input was not looked at; equal gaps are counted and told at the end."""
+        self._gaps[(reason, detail[:MAX_DETAIL_CHARACTERS])] += 1
+
+    def finish(self) -> None:
+        """Tell the gaps and the end of the job."""
+        for (reason, detail), count in self._gaps.items():
+            times = f" ({count} times)" if count > 1 else ""
+            self._tell({"kind": "gap", "gap": {"reason": reason, "detail": detail + times}})
+        self._tell({"kind": "done"})
+        self.flush()
+
+    def _tell(self, answer: dict[str, object]) -> None:
+        line = json.dumps(answer).encode() + b"\n"
+        self._lines.append(line)
+        self._lines_bytes += len(line)
+        if self._lines_bytes >= _SEND_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the spool through and send what is waiting."""
+        self._spool.flush()
+        self._send(b"".join(self._lines))
+        self._lines.clear()
+        self._lines_bytes = 0
+
+
+def _speakable(name: str, limit: int) -> str:
+    """Return a name that every database and JSON reader takes: no lone surrogates, no NUL."""
+    return name[:limit].encode("utf-8", "replace").decode("utf-8").replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def read_chunks(handle: BinaryIO, size: int | None = None) -> Iterator[bytes]:
+    """Yield what `handle` gives until its end, or at most `size` bytes."""
+    left = size
+    while left is None or left > 0:
+        chunk = handle.read(CHUNK_BYTES if left is None else min(CHUNK_BYTES, left))
+        if not chunk:
+            return
+        if left is not None:
+            left -= len(chunk)
+        yield chunk

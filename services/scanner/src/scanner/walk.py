@@ -1,0 +1,191 @@
+"""One scan: walks the tree of artifacts until everything is looked at or the time is over."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import dataclass
+
+from scanner.config import EngineSettings
+from scanner.content import ByteRange, hash_content
+from scanner.declared import DeclaredName, interpreter_type
+from scanner.detectors.base import Detector, Inspection, Subject, TypeName
+from scanner.errors import DetectorError, SandboxError
+from scanner.identify import TypeIdentifier
+from scanner.progress import ProgressReporter
+from scanner.sandbox.messages import JobLimits
+from scanner.sandbox.pool import SandboxPool
+from scanner.threads import Threads
+from scanner.tree import Node
+from scanner.unpackers import HEAD_BYTES, unpacker_for
+from scanner.unpackers.base import Unpacker
+from shared.scan import ContentType, CoverageGap, CoverageReason
+
+# Unpacking stops this long before the deadline, so that what came out is still listed.
+_MARGIN_SECONDS = 1.0
+_MIN_UNPACK_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class ScanTools:
+    """What all scans share."""
+
+    settings: EngineSettings
+    threads: Threads
+    identifier: TypeIdentifier
+    detectors: tuple[Detector, ...]
+    sandbox: SandboxPool
+    slots: asyncio.Semaphore
+    """Bounds the artifacts looked at together, over all scans."""
+
+
+class Walk:
+    """The state of one scan. `deadline` is in the event loop's time."""
+
+    def __init__(self, tools: ScanTools, deadline: float, progress: ProgressReporter) -> None:
+        self._tools = tools
+        self._deadline = deadline
+        self._progress = progress
+        self._queue: asyncio.LifoQueue[Node] = asyncio.LifoQueue()
+        self._unpacking = asyncio.Lock()
+        self._artifacts_left = tools.settings.max_artifacts
+        self._bytes_left = tools.settings.max_unpacked_bytes
+
+    async def run(self, root: Node) -> None:
+        """Fill the tree below `root` in; what is not reached by the deadline becomes a gap.
+
+        The root is hashed whatever the deadline, because a document without its identity is useless.
+        """
+        await self._hash(root)
+        self._queue.put_nowait(root)
+        try:
+            async with asyncio.timeout_at(self._deadline), asyncio.TaskGroup() as group:
+                workers = [group.create_task(self._work()) for _ in range(self._tools.settings.artifacts_together)]
+                await self._queue.join()
+                for worker in workers:
+                    worker.cancel()
+        except TimeoutError:
+            pass  # said in the coverage of every artifact that was not done
+        root.close_gaps_at_deadline()
+
+    async def _work(self) -> None:
+        while True:
+            node = await self._queue.get()
+            await self._visit(node)
+            self._queue.task_done()
+
+    async def _visit(self, node: Node) -> None:
+        content = node.content
+        if content is not None and (node.hashes is not None or await self._hash(node)):
+            await self._look_at(node, content)
+        node.content = None
+        node.done = True
+        self._progress.done()
+
+    async def _look_at(self, node: Node, content: ByteRange) -> None:
+        async with self._tools.slots:
+            self._progress.at("identifying", node.name)
+            node.content_type = await self._tools.identifier.identify(content)
+            if content.size == 0:
+                return  # nothing in it to look at: complete
+            head = content.read(0, HEAD_BYTES)
+            types = effective_types(node.name, node.content_type, head)
+            self._progress.at("inspecting", node.name)
+            await self._inspect(node, Subject(content, node.name, node.content_type, types))
+        unpacker = unpacker_for(node.content_type.label, head)
+        if unpacker is not None:
+            await self._unpack(node, content, unpacker)
+        self._note_uncovered(node, types, unpacker)
+
+    async def _hash(self, node: Node) -> bool:
+        if node.content is None:
+            return False
+        loop = asyncio.get_running_loop()
+        try:
+            node.hashes = await loop.run_in_executor(self._tools.threads.files, hash_content, node.content)
+        except OSError as error:
+            node.gap(CoverageReason.ERROR, f"The file could not be read: {error.strerror}.")
+            return False
+        return True
+
+    async def _inspect(self, node: Node, subject: Subject) -> None:
+        willing = [detector for detector in self._tools.detectors if detector.wants(subject)]
+        for detector, inspection in zip(willing, await asyncio.gather(*(self._ask(d, subject) for d in willing)), strict=True):
+            node.findings.extend(inspection.findings)
+            if detector.shadow:
+                continue
+            node.gaps.extend(inspection.gaps)
+            if any(detector.covered.includes(type_name) for type_name in subject.types):
+                node.covered_by.append(detector.info.name)
+
+    async def _ask(self, detector: Detector, subject: Subject) -> Inspection:
+        try:
+            async with asyncio.timeout(self._tools.settings.detector_seconds + _MARGIN_SECONDS):
+                return await detector.inspect(subject)
+        except TimeoutError:
+            detail = f"The detector {detector.info.name} took longer than its time limit."
+            return Inspection(gaps=(CoverageGap(reason=CoverageReason.TIMEOUT, detail=detail),))
+        except DetectorError as error:
+            return Inspection(gaps=(CoverageGap(reason=CoverageReason.ERROR, detail=error.message),))
+
+    async def _unpack(self, node: Node, content: ByteRange, unpacker: Unpacker) -> None:
+        if node.depth >= self._tools.settings.max_depth:
+            node.gap(CoverageReason.LIMIT_REACHED, "Archives inside archives go deeper than the limit; this one was not opened.")
+            return
+        if any(node.hashes == ancestor.hashes for ancestor in node.ancestors()):
+            node.gap(CoverageReason.LIMIT_REACHED, "The archive holds a copy of itself, which was not opened again.")
+            return
+        # One job at a time in a scan, so that each knows exactly what is left of the limits.
+        async with self._unpacking:
+            self._progress.at("unpacking", node.name)
+            await self._run_unpacker(node, content, unpacker)
+
+    async def _run_unpacker(self, node: Node, content: ByteRange, unpacker: Unpacker) -> None:
+        settings = self._tools.settings
+        left = self._deadline - asyncio.get_running_loop().time()
+        seconds = max(_MIN_UNPACK_SECONDS, min(settings.sandbox_seconds, left - _MARGIN_SECONDS))
+        limits = JobLimits(
+            artifacts=self._artifacts_left,
+            unpacked_bytes=self._bytes_left,
+            member_bytes=settings.max_member_bytes,
+            ratio=settings.max_ratio,
+            cpu_seconds=math.ceil(settings.sandbox_seconds),
+        )
+        try:
+            unpacked = await self._tools.sandbox.unpack(unpacker, node.name, content, limits, seconds)
+        except SandboxError as error:
+            node.gap(CoverageReason.ERROR, error.message)
+            return
+        node.unpacked = bool(unpacked.children) or not unpacked.gaps
+        node.gaps.extend(unpacked.gaps)
+        for child in unpacked.children:
+            gaps = [child.gap] if child.gap else []
+            node.children.append(
+                Node(child.name, child.origin, node.depth + 1, child.content.size, child.content, parent=node, gaps=gaps)
+            )
+            self._bytes_left -= child.content.size
+        self._artifacts_left -= len(unpacked.children)
+        self._progress.found(len(unpacked.children))
+        for inner in reversed(node.children):
+            self._queue.put_nowait(inner)
+
+    def _note_uncovered(self, node: Node, types: frozenset[TypeName], unpacker: Unpacker | None) -> None:
+        """Say which of the types no live detector covers; a pure container is covered by its content."""
+        covering = [detector.covered for detector in self._tools.detectors if detector.info.name in node.covered_by]
+        for type_name in sorted(types):
+            if any(covered.includes(type_name) for covered in covering):
+                continue
+            if unpacker is not None and type_name.label in unpacker.whole | {"unknown"}:
+                continue
+            node.gap(CoverageReason.UNSUPPORTED, f"No detector here covers the type {type_name.label}.")
+
+
+def effective_types(name: str, content_type: ContentType, head: bytes) -> frozenset[TypeName]:
+    """Return the types an artifact must be covered as: what it is, and what a system would run it as.
+
+    A script that the type model takes for plain text is still run by its extension or `#!` line.
+    """
+    types = {TypeName(content_type.label, content_type.group)}
+    run_as = (DeclaredName.of(name).active_type, interpreter_type(head))
+    types.update(TypeName(label, "code") for label in run_as if label is not None and label != content_type.label)
+    return frozenset(types)
