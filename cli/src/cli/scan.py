@@ -18,9 +18,9 @@ from uuid import uuid4
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from scanner.engine import EngineSettings, ScanEngine
 
 from cli.paths import printable, regular_files
+from scanner.engine import EngineSettings, ScanEngine
 from shared.scan import Finding, ScanDocument, Verdict
 
 _COLOURS = {Verdict.MALICIOUS: "red", Verdict.SUSPICIOUS: "yellow", Verdict.UNKNOWN: "blue", Verdict.CLEAN: "green"}

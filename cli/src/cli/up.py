@@ -12,10 +12,10 @@ import httpx
 import typer
 import uvicorn
 from fastapi import FastAPI
-from gateway.config import Settings as GatewaySettings
 from typing_extensions import override
 
 from cli.embedded import SERVICES, bus_url, data_directory, database_url, embedded_settings
+from gateway.config import Settings as GatewaySettings
 from shared.database import Database
 from shared.errors import UnavailableError
 from shared.messaging import Bus, running_bus
@@ -95,11 +95,9 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _serve_gateway(settings: object, bus: Bus, transports: dict[str, httpx.AsyncBaseTransport]) -> None:
-    from gateway.config import Settings
+async def _serve_gateway(settings: GatewaySettings, bus: Bus, transports: dict[str, httpx.AsyncBaseTransport]) -> None:
     from gateway.main import create_app, ensure_administrator
 
-    assert isinstance(settings, Settings)
     app = create_app(settings, bus, transports)
     config = uvicorn.Config(
         app,

@@ -51,6 +51,7 @@ def create_service_app(
         lifespan=lifespan,
         docs_url=docs,
         redoc_url=None,
+        redirect_slashes=False,
         openapi_url=None if internal else "/api/openapi.json",
     )
     app.state.service = service
