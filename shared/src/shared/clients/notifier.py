@@ -18,6 +18,7 @@ class NewSubscription(Frozen):
     event_types: tuple[str, ...] = Field(
         default=("results.scan_recorded.v1", "results.scan_expired.v1"), min_length=1, description="Types to send."
     )
+    everyone: bool = Field(default=False, description="Of everybody's submissions; administrators only.")
 
 
 class Delivery(Frozen):
@@ -39,7 +40,11 @@ class Subscription(Frozen):
     user_id: str
     url: str
     event_types: tuple[str, ...]
+    everyone: bool = Field(default=False, description="Of everybody's submissions, not only the user's own.")
     created_at: datetime
+    disabled_at: datetime | None = Field(
+        default=None, description="When the receiver answered 410 Gone; nothing is sent since."
+    )
     secret: str | None = Field(default=None, description="`whsec_...`, only in the answer to its creation.")
     last_delivery: Delivery | None = None
 
