@@ -36,25 +36,32 @@ class ManagementApi:
     """Virtual hosts through the HTTP API of the management plugin."""
 
     def __init__(self, url: str, user: str, password: str) -> None:
+        self._url = url
         self._user = user
-        self._client = httpx.Client(base_url=url, auth=(user, password), timeout=30)
+        self._password = password
 
     def answers(self) -> bool:
         """Tell whether the plugin is there and lets this user in."""
         try:
-            return self._client.get("/api/vhosts").is_success
+            with self._client() as client:
+                return client.get("/api/vhosts").is_success
         except httpx.HTTPError:
             return False
 
     def add(self, names: list[str]) -> None:
         everything = {"configure": ".*", "write": ".*", "read": ".*"}
-        for name in names:
-            self._client.put(f"/api/vhosts/{name}").raise_for_status()
-            self._client.put(f"/api/permissions/{name}/{self._user}", json=everything).raise_for_status()
+        with self._client() as client:
+            for name in names:
+                client.put(f"/api/vhosts/{name}").raise_for_status()
+                client.put(f"/api/permissions/{name}/{self._user}", json=everything).raise_for_status()
 
     def delete(self, names: list[str]) -> None:
-        for name in names:
-            self._client.delete(f"/api/vhosts/{name}").raise_for_status()
+        with self._client() as client:
+            for name in names:
+                client.delete(f"/api/vhosts/{name}").raise_for_status()
+
+    def _client(self) -> httpx.Client:
+        return httpx.Client(base_url=self._url, auth=(self._user, self._password), timeout=30)
 
 
 class ControlCommand:

@@ -1,0 +1,59 @@
+"""Messages without a broker: what a test feeds to a consumer, and what it finds in an outbox.
+
+A bus for tests is `LocalBus(None)`: the real thing, in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from shared.clock import now
+from shared.database import Database
+from shared.events import EVENTS, Event
+from shared.messaging import LocalBus, Message, RetryPolicy
+from shared.messaging.tables import OUTBOX
+
+
+def envelope(event: Event, *, event_id: str | None = None, attempt: int = 1) -> Message:
+    """Return the message that its owner would publish for the event; the id is new unless given."""
+    return Message(
+        id=event_id or str(uuid4()),
+        type=event.type,
+        source=f"/fumehood/{event.owner()}",
+        time=now(),
+        body=event.model_dump_json().encode(),
+        attempt=attempt,
+    )
+
+
+async def published(database: Database) -> list[Event]:
+    """Return the events that wait in the service's outbox, oldest first."""
+    async with database.read() as session:
+        rows = await session.execute(sa.select(OUTBOX.c.type, OUTBOX.c.body).order_by(OUTBOX.c.id))
+        return [EVENTS[row.type].model_validate_json(row.body) for row in rows]
+
+
+class RecordingBus(LocalBus):
+    """A bus in memory that remembers what was published through it, durable and transient."""
+
+    def __init__(self, *, retry: RetryPolicy | None = None) -> None:
+        super().__init__(None, retry=retry)
+        self.messages: list[Message] = []
+
+    @property
+    def events(self) -> list[Event]:
+        """Return the events of the recorded messages, in order."""
+        return [message.event_class.model_validate_json(message.body) for message in self.messages]
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Publish and remember."""
+        await super().publish(messages)
+        self.messages.extend(messages)
+
+    async def publish_transient(self, message: Message) -> None:
+        """Send and remember."""
+        await super().publish_transient(message)
+        self.messages.append(message)
