@@ -13,6 +13,8 @@ from typing import Protocol
 
 from shared.events import EVENTS, Event
 
+EventClass = type[Event]
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -27,7 +29,7 @@ class Message:
     attempt: int = 1
 
     @property
-    def event_class(self) -> type[Event]:
+    def event_class(self) -> EventClass:
         """Return the class of the event. Raises KeyError for a type this version does not know."""
         return EVENTS[self.type]
 
@@ -58,8 +60,11 @@ class RetryPolicy:
 class Subscription(Protocol):
     """A running consumer."""
 
-    async def cancel(self) -> None:
-        """Take no new message, let running handlers finish, then return."""
+    async def cancel(self, *, drain_seconds: float | None = None) -> None:
+        """Take no new message, let running handlers finish, then return.
+
+        What runs longer than `drain_seconds` is cancelled, and its message delivered again.
+        """
 
 
 class Bus(Protocol):
