@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{count} files of at most {MAX_FILE_BYTES} bytes")
     print(f"fumehood scan            {count / scan_seconds:7.1f} files/s   (baseline, process start included)")
     print(f"API, accepted (202)      {count / accept_seconds:7.1f} files/s")
-    print(print(f"API, all verdicts there  {count / total_seconds:7.1f} files/s   {ratio:.2f} of baseline"))
+    ratio = scan_seconds / total_seconds
+    print(f"API, all verdicts there  {count / total_seconds:7.1f} files/s   {ratio:.2f} of baseline")
     print(
         f"fumehood up: ready after {ready_seconds:.1f} s, resident {idle_bytes / 2**20:.0f} MiB idle, "
         f"{busy_bytes / 2**20:.0f} MiB after the run (all processes)"
