@@ -4,10 +4,14 @@ Run `python services/gateway/frontend/preview.py` and open http://127.0.0.1:8765
 WebSockets answer like the gateway, from memory; `429` or `500` in a file name makes that upload fail once.
 """
 
+# ruff: noqa: ARG001, D103, INP001, S106
+# A script for developers, no package: routes say what they do by their names, and the secrets are samples.
+
 from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from html import escape
 
@@ -16,10 +20,11 @@ import uvicorn
 from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel
+
 from gateway import views
 from gateway.views.rendering import STATIC_ROOT
 from gateway.views.text import when
-from pydantic import BaseModel
 from shared.scan import ScanStatus, Verdict
 
 POLICY = (
@@ -39,7 +44,7 @@ app.mount("/static", StaticFiles(directory=STATIC_ROOT))
 
 
 @app.middleware("http")
-async def add_policy(request: Request, call_next):  # type: ignore[no-untyped-def]
+async def add_policy(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
     response = await call_next(request)
     response.headers["Content-Security-Policy"] = POLICY
     return response
@@ -97,9 +102,7 @@ PAGES = {
             max_file_bytes=650_000_000,
         ),
     ),
-    "scanning": lambda: page(
-        "pages/scan.html", views.ScanPage(shell=SHELL, scan=scan_of("live", samples.PROGRESS[3]))
-    ),
+    "scanning": lambda: page("pages/scan.html", views.ScanPage(shell=SHELL, scan=scan_of("live", samples.PROGRESS[3]))),
 } | {
     f"error-{status}": lambda status=status: page(
         "pages/error.html",
@@ -112,19 +115,26 @@ PAGES = {
 }
 
 
-def settings(issued: bool = False, error: str | None = None, url: str = "") -> views.SettingsPage:
+def settings(*, issued: bool = False, error: str | None = None, url: str = "") -> views.SettingsPage:
     hook = views.WebhookRow(
-        id="1", url="https://siem.example.org/hooks/fumehood?team=incident-response",
+        id="1",
+        url="https://siem.example.org/hooks/fumehood?team=incident-response",
         created=when(now() - timedelta(days=3), now()),
-        last_delivery=when(now() - timedelta(minutes=4), now()), last_status="200 OK", last_succeeded=True,
+        last_delivery=when(now() - timedelta(minutes=4), now()),
+        last_status="200 OK",
+        last_succeeded=True,
     )
     broken = hook.model_copy(
         update={"id": "2", "url": "https://old.example.org/in", "last_status": "no answer", "last_succeeded": False}
     )
     secret = views.IssuedWebhook(url="https://new.example.org/hook", secret="whsec_" + "C2FVsBQIhrscChlQ" * 2)
     return views.SettingsPage(
-        shell=SHELL, base_url="https://fumehood.example.org", webhooks=(*WEBHOOKS, hook, broken),
-        issued=secret if issued else None, error=error, url=url,
+        shell=SHELL,
+        base_url="https://fumehood.example.org",
+        webhooks=(*WEBHOOKS, hook, broken),
+        issued=secret if issued else None,
+        error=error,
+        url=url,
     )
 
 

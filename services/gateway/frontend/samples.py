@@ -1,5 +1,8 @@
 """Sample data for the preview: ordinary scans, hostile names, and every state a page can be in."""
 
+# ruff: noqa: D103, INP001, PLR0913
+# Sample data for developers, no package.
+
 from __future__ import annotations
 
 import hashlib
@@ -37,7 +40,10 @@ RULES = DetectorInfo(
     name="yara-rules", version="2026.1", kind="yara", model_sha256=hashlib.sha256(b"rules").hexdigest()
 )
 DISGUISE = DetectorInfo(
-    name="disguise", version="1.0.2", kind="byte-model", provider="CPUExecutionProvider",
+    name="disguise",
+    version="1.0.2",
+    kind="byte-model",
+    provider="CPUExecutionProvider",
     model_sha256=hashlib.sha256(b"magika").hexdigest(),
 )
 EICAR = DetectorInfo(name="eicar", version="1.0.0", kind="builtin")
@@ -45,6 +51,7 @@ EICAR = DetectorInfo(name="eicar", version="1.0.0", kind="builtin")
 TYPES = {
     "zip": ("application/zip", "archive", "Zip archive data", False),
     "gzip": ("application/gzip", "archive", "gzip compressed data", False),
+    "tar": ("application/x-tar", "archive", "POSIX tar archive", False),
     "php": ("text/x-php", "code", "PHP source", True),
     "txt": ("text/plain", "text", "Generic text document", True),
     "png": ("image/png", "image", "PNG image", False),
@@ -105,7 +112,11 @@ def artifact(
     mime_type, group, description, is_text = TYPES[kind]
     seed = f"{number}{name}".encode("utf-8", "surrogatepass")
     return Artifact(
-        id=number, parent_id=parent, name=name, depth=depth, size_bytes=size,
+        id=number,
+        parent_id=parent,
+        name=name,
+        depth=depth,
+        size_bytes=size,
         origin="submitted" if parent is None else origin,
         sha256=hashlib.sha256(seed).hexdigest(),
         sha1=hashlib.sha1(seed, usedforsecurity=False).hexdigest(),
@@ -113,8 +124,12 @@ def artifact(
         content_type=ContentType(
             label=kind, mime_type=mime_type, group=group, description=description, score=0.998, is_text=is_text
         ),
-        verdict=verdict, coverage=coverage, findings=findings,
-        covered_by=() if coverage.level is CoverageLevel.NONE else ("disguise", "yara-rules"),
+        verdict=verdict,
+        coverage=coverage,
+        findings=findings,
+        covered_by=()
+        if coverage.level is CoverageLevel.NONE
+        else ("disguise", "yara-rules", "script-threats")[: 3 if is_text else 2],
     )
 
 
@@ -125,8 +140,13 @@ def gaps(level: CoverageLevel, *pairs: tuple[CoverageReason, str]) -> Coverage:
 def document(submission_id: str, *artifacts: Artifact) -> ScanDocument:
     root = artifacts[0]
     return ScanDocument(
-        scan_id=f"scan-{submission_id}", submission_id=submission_id, started_at=NOW - timedelta(seconds=62.4),
-        finished_at=NOW - timedelta(seconds=61), verdict=root.verdict, coverage=root.coverage, artifacts=artifacts,
+        scan_id=f"scan-{submission_id}",
+        submission_id=submission_id,
+        started_at=NOW - timedelta(seconds=62.4),
+        finished_at=NOW - timedelta(seconds=61),
+        verdict=root.verdict,
+        coverage=root.coverage,
+        artifacts=artifacts,
         detectors=(DISGUISE, EICAR, SCRIPTS, RULES),
     )
 
@@ -149,10 +169,19 @@ def malicious(submission_id: str) -> ScanDocument:
         artifact(3, 0, HOSTILE_NAME, "pebin", Verdict.SUSPICIOUS, size=73_802, findings=(DISGUISED,)),
         artifact(4, 0, "backup/secrets.zip", "zip", Verdict.UNKNOWN, size=9_120, coverage=LOCKED),
         artifact(5, 0, "nested.tar.gz", "gzip", Verdict.UNKNOWN, size=40_233, coverage=MANY_GAPS),
-        artifact(6, 5, "nested.tar", "txt", Verdict.UNKNOWN, depth=2, origin="gzip stream", size=96_000),
+        artifact(6, 5, "nested.tar", "tar", Verdict.UNKNOWN, depth=2, origin="gzip stream", size=96_000),
         artifact(7, 6, LONG_NAME, "txt", depth=3, origin="tar member", size=120),
-        artifact(8, 6, "img/logo.png", "png", Verdict.UNKNOWN, depth=3, origin="tar member", findings=(ON_TRIAL,),
-                 coverage=gaps(CoverageLevel.NONE, (CoverageReason.UNSUPPORTED, "No installed detector covers PNG images."))),
+        artifact(
+            8,
+            6,
+            "img/logo.png",
+            "png",
+            Verdict.UNKNOWN,
+            depth=3,
+            origin="tar member",
+            findings=(ON_TRIAL,),
+            coverage=gaps(CoverageLevel.NONE, (CoverageReason.UNSUPPORTED, "No installed detector covers PNG images.")),
+        ),
     )
 
 
@@ -171,19 +200,27 @@ def suspicious(submission_id: str) -> ScanDocument:
 
 
 def deep(submission_id: str) -> ScanDocument:
-    children = [
-        artifact(n, n - 1, f"level-{n}.zip", "zip", depth=n, size=1000 * (20 - n)) for n in range(1, 14)
-    ]
+    children = [artifact(n, n - 1, f"level-{n}.zip", "zip", depth=n, size=1000 * (20 - n)) for n in range(1, 14)]
     wide = [artifact(100 + n, 0, f"many/file-{n}.txt", "txt") for n in range(400)]
     return document(submission_id, artifact(0, None, LONG_NAME, "zip", depth=0), *children, *wide)
 
 
 def facts(
-    submission_id: str, name: str, status: ScanStatus, verdict: Verdict | None = None, minutes: float = 1, **more: object
+    submission_id: str,
+    name: str,
+    status: ScanStatus,
+    verdict: Verdict | None = None,
+    minutes: float = 1,
+    **more: object,
 ) -> SubmissionFacts:
     values = {
-        "id": submission_id, "file_name": name, "size_bytes": 184_320, "status": status, "verdict": verdict,
-        "sha256": hashlib.sha256(submission_id.encode()).hexdigest(), "submitted_at": NOW - timedelta(minutes=minutes),
+        "id": submission_id,
+        "file_name": name,
+        "size_bytes": 184_320,
+        "status": status,
+        "verdict": verdict,
+        "sha256": hashlib.sha256(submission_id.encode()).hexdigest(),
+        "submitted_at": NOW - timedelta(minutes=minutes),
     }
     return SubmissionFacts.model_validate(values | more)
 
@@ -197,11 +234,21 @@ SUBMISSIONS = (
     facts("unknown", HOSTILE_NAME, DONE, Verdict.UNKNOWN, 180, coverage=CoverageLevel.NONE),
     facts("clean", "setup.php", DONE, Verdict.CLEAN, 1500, coverage=CoverageLevel.COMPLETE, size_bytes=5_120),
     facts("deep", LONG_NAME, DONE, Verdict.CLEAN, 3000, coverage=CoverageLevel.COMPLETE, size_bytes=1_288_490_188),
-    facts("failed", "\u062a\u0642\u0631\u064a\u0631 2026.docx", ScanStatus.FAILED, minutes=9000,
-          failure="The sandboxed process was stopped three times: it used more memory than it may.",
-          submitted_by="rosalind@example.org"),
-    facts("expired", "disk-image-of-the-old-mail-server.iso", ScanStatus.EXPIRED, minutes=90000,
-          failure="No scanner finished this scan within 5 minutes."),
+    facts(
+        "failed",
+        "\u062a\u0642\u0631\u064a\u0631 2026.docx",
+        ScanStatus.FAILED,
+        minutes=9000,
+        failure="The sandboxed process was stopped three times: it used more memory than it may.",
+        submitted_by="rosalind@example.org",
+    ),
+    facts(
+        "expired",
+        "disk-image-of-the-old-mail-server.iso",
+        ScanStatus.EXPIRED,
+        minutes=90000,
+        failure="No scanner finished this scan within 5 minutes.",
+    ),
 )
 DOCUMENTS = {"malicious": malicious, "suspicious": suspicious, "unknown": unknown, "clean": clean, "deep": deep}
 PROGRESS = (
@@ -209,7 +256,11 @@ PROGRESS = (
     LiveProgress(phase=Phase.UNPACKING, artifacts_found=4),
     LiveProgress(phase=Phase.DETECTING, artifacts_done=3, artifacts_found=9),
     LiveProgress(
-        phase=Phase.DETECTING, artifacts_done=6, artifacts_found=9,
-        findings=(LiveFinding(artifact_id=1, artifact_name="uploads/avatar.php", artifact_size_bytes=2048, finding=WEB_SHELL),),
+        phase=Phase.DETECTING,
+        artifacts_done=6,
+        artifacts_found=9,
+        findings=(
+            LiveFinding(artifact_id=1, artifact_name="uploads/avatar.php", artifact_size_bytes=2048, finding=WEB_SHELL),
+        ),
     ),
 )

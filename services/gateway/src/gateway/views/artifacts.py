@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from shared.scan import Artifact, Frozen, Verdict
-
 from gateway.views.text import size_text
 from gateway.views.verdicts import CoverageView, VerdictMark, coverage_view, verdict_mark
+from shared.scan import Artifact, Frozen, Verdict
 
 ROWS_SHOWN = 200
 """Rows of the tree on the page; the reports hold all of it."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from shared.scan import Artifact, Finding, Frozen, Location, Verdict
-
 from gateway.views.verdicts import VerdictMark, verdict_mark
+from shared.scan import Artifact, Finding, Frozen, Location, Verdict
 
 MAP_WIDTH = 1000
 """Units of the byte map: a drawing that is this wide stands for the whole artifact."""
@@ -56,9 +55,7 @@ def finding_views(artifacts: tuple[Artifact, ...]) -> tuple[FindingView, ...]:
     """Return all findings of a document, worst first, then by score."""
     found = [(artifact, number, finding) for artifact in artifacts for number, finding in enumerate(artifact.findings)]
     found.sort(key=lambda entry: (_ORDER[entry[2].verdict], -(entry[2].score or 0.0), entry[0].id))
-    return tuple(
-        finding_view(finding, f"{a.id}-{number}", a.id, a.name, a.size_bytes) for a, number, finding in found
-    )
+    return tuple(finding_view(finding, f"{a.id}-{number}", a.id, a.name, a.size_bytes) for a, number, finding in found)
 
 
 def finding_view(finding: Finding, key: str, artifact_id: int, artifact_name: str, size_bytes: int) -> FindingView:
@@ -121,4 +118,4 @@ def _location_view(location: Location, size_bytes: int) -> LocationView:
 
 
 def _span(noun: str, first: int, last: int) -> str:
-    return f"{noun} {first:,}" if first >= last else f"{noun}s {first:,}–{last:,}"
+    return f"{noun} {first:,}" if first >= last else f"{noun}s {first:,}\u2013{last:,}"

@@ -5,11 +5,10 @@ from __future__ import annotations
 import shlex
 from enum import StrEnum
 
-from shared.scan import Frozen, Verdict
-
 from gateway.views.scan import ScanView
 from gateway.views.submissions import SubmissionFilters, SubmissionRow
 from gateway.views.text import When
+from shared.scan import Frozen, Verdict
 
 
 class Viewer(Frozen):
@@ -160,14 +159,46 @@ class ErrorPage(Frozen):
 
 
 _TITLES = {
-    400: ("That did not make sense", "The server could not read the request.", "Go back and try again from the page you came from."),
-    403: ("This is not yours to see", "Your account may not open this page.", "Ask its owner to share it with you, or an administrator."),
-    404: ("Nothing here", "There is no page or submission at this address.", "Check the address. A submission that somebody else handed in looks like this, too."),
-    405: ("Not that way", "This address does not take that kind of request.", "Go back and try again from the page you came from."),
-    413: ("Too large", "The file is larger than this server takes.", "Unpack it and submit the parts, or ask an administrator to raise the limit."),
-    429: ("One moment", "There were too many requests from your account or address.", "Wait a little and try again. Nothing was lost."),
-    500: ("Something broke here", "The server hit an error that it did not expect.", "Try again. If it stays, give the request id to an administrator: it leads to the log."),
-    503: ("Part of Fumehood is not answering", "A service that this page needs is not answering.", "Accepted files are safe and will be scanned. Try again in a minute."),
+    400: (
+        "That did not make sense",
+        "The server could not read the request.",
+        "Go back and try again from the page you came from.",
+    ),
+    403: (
+        "This is not yours to see",
+        "Your account may not open this page.",
+        "Ask its owner to share it with you, or an administrator.",
+    ),
+    404: (
+        "Nothing here",
+        "There is no page or submission at this address.",
+        "Check the address. A submission that somebody else handed in looks like this, too.",
+    ),
+    405: (
+        "Not that way",
+        "This address does not take that kind of request.",
+        "Go back and try again from the page you came from.",
+    ),
+    413: (
+        "Too large",
+        "The file is larger than this server takes.",
+        "Unpack it and submit the parts, or ask an administrator to raise the limit.",
+    ),
+    429: (
+        "One moment",
+        "There were too many requests from your account or address.",
+        "Wait a little and try again. Nothing was lost.",
+    ),
+    500: (
+        "Something broke here",
+        "The server hit an error that it did not expect.",
+        "Try again. If it stays, give the request id to an administrator: it leads to the log.",
+    ),
+    503: (
+        "Part of Fumehood is not answering",
+        "A service that this page needs is not answering.",
+        "Accepted files are safe and will be scanned. Try again in a minute.",
+    ),
 }
 
 

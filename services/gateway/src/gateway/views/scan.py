@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from shared.scan import Finding, Frozen, ScanDocument, ScanStatus
-
 from gateway.views.artifacts import ArtifactRow, artifact_rows
 from gateway.views.findings import FindingView, finding_view, finding_views
 from gateway.views.submissions import SubmissionFacts
 from gateway.views.text import When, as_utc, count_text, duration_text, size_text, when
 from gateway.views.verdicts import CoverageView, VerdictMark, coverage_view, scan_mark, verdict_sentence
+from shared.scan import Finding, Frozen, ScanDocument, ScanStatus
 
 
 class Phase(StrEnum):

@@ -6,10 +6,10 @@ from datetime import date, datetime
 from urllib.parse import urlencode
 
 from pydantic import field_validator
-from shared.scan import CoverageLevel, Frozen, ScanStatus, Verdict
 
 from gateway.views.text import When, size_text, when
 from gateway.views.verdicts import VerdictMark, scan_mark
+from shared.scan import CoverageLevel, Frozen, ScanStatus, Verdict
 
 
 class SubmissionFacts(Frozen):

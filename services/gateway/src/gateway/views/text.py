@@ -11,6 +11,7 @@ import unicodedata
 from datetime import UTC, datetime, timedelta
 
 from markupsafe import Markup, escape
+
 from shared.scan import Frozen
 
 NAME_WIDTH = 72
@@ -63,14 +64,17 @@ def shorten(name: str, width: int = NAME_WIDTH) -> tuple[str, str]:
 
 
 def file_name(name: str, width: int = NAME_WIDTH) -> Markup:
-    """Return an untrusted name as safe markup: isolated, hidden characters visible, long ones cut in the middle."""
+    """Return an untrusted name as safe markup: isolated, hidden characters visible, long ones cut in the middle.
+
+    It always runs from left to right, so that the extension is at the right end in any script.
+    """
     if not name:
         return Markup('<bdi class="name muted">(no name)</bdi>')
     head, tail = shorten(name, width)
     shown = visible(head)
     if tail:
         shown += Markup('<span class="cut" aria-hidden="true">…</span>') + visible(tail)
-    return Markup('<bdi class="name" title="{}">{}</bdi>').format(plain_name(name), shown)
+    return Markup('<bdi class="name" dir="ltr" title="{}">{}</bdi>').format(plain_name(name), shown)
 
 
 def visible(text: str) -> Markup:

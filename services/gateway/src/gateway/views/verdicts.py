@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from gateway.views.text import count_text, joined
 from shared.scan import (
     Coverage,
     CoverageGap,
@@ -13,10 +14,7 @@ from shared.scan import (
     ScanDocument,
     ScanStatus,
     Verdict,
-    worst,
 )
-
-from gateway.views.text import count_text, joined
 
 
 class Tone(StrEnum):
@@ -133,15 +131,23 @@ def verdict_sentence(document: ScanDocument) -> str:
     """Return what a finished scan says, in one or two sentences; never more than was looked at."""
     files = len(document.artifacts)
     if document.verdict is Verdict.CLEAN:
-        return f"{_looked_at(files)} by detectors that cover {'its' if files == 1 else 'their'} type. Nothing was found."
+        return (
+            f"{_looked_at(files)} by detectors that cover {'its' if files == 1 else 'their'} type. Nothing was found."
+        )
     if document.verdict is Verdict.UNKNOWN:
         why = _reasons(document.coverage.gaps)
         return f"Nothing was found, but not everything was looked at{why}, so this is not called clean."
-    flagged = [a for a in document.artifacts if worst((f.verdict for f in a.findings if not f.shadow), Verdict.CLEAN) is document.verdict]
-    detectors = {f.detector.name for a in flagged for f in a.findings if not f.shadow and f.verdict is document.verdict}
-    where = "" if files == 1 else f" in {len(flagged):,} of {count_text(files, 'file')}"
+    deciding = [
+        (artifact.id, finding.detector.name)
+        for artifact in document.artifacts
+        for finding in artifact.findings
+        if finding.verdict is document.verdict and not finding.shadow
+    ]
+    flagged, detectors = len({number for number, _ in deciding}), len({name for _, name in deciding})
+    where = "" if files == 1 else f" in {flagged:,} of {count_text(files, 'file')}"
     what = "known or likely threats" if document.verdict is Verdict.MALICIOUS else "signs that call for a closer look"
-    return f"{count_text(len(detectors), 'detector')} found {what}{where}."
+    rest = "" if document.coverage.level is CoverageLevel.COMPLETE else " Not everything was looked at."
+    return f"{count_text(detectors, 'detector')} found {what}{where}.{rest}"
 
 
 def _looked_at(files: int) -> str:

@@ -7,6 +7,7 @@
   const root = document.documentElement;
   // Close codes after which the WebSocket extension connects again by itself.
   const RECONNECTING_CODES = new Set([1006, 1012, 1013]);
+  const EARLY_CHIPS_LIMIT = 2000;
   const RELATIVE_TIME_INTERVAL_MS = 30_000;
 
   const csrfToken = () => document.querySelector('meta[name="csrf-token"]').content;
@@ -115,11 +116,18 @@
     document.getElementById("announcer").textContent = text;
   }
 
-  // A chip can arrive before its row does: the scan was faster than the answer to the upload.
+  // A chip can arrive before its row does: the scan was faster than the answer to the upload. It is kept for
+  // upload.js. Chips of submissions that this page does not show are kept, too, and the oldest dropped.
   const early = new Map();
-  document.addEventListener("htmx:oobErrorNoTarget", (event) => {
-    const chip = event.detail.content;
-    if (chip?.id?.startsWith("submission-")) early.set(chip.id, chip);
+  document.addEventListener("htmx:wsBeforeMessage", (event) => {
+    const [, id] = /^\s*<span id="(submission-[\w-]+)"/.exec(event.detail.message) ?? [];
+    if (!id || document.getElementById(id)) return;
+    event.preventDefault();
+    const template = document.createElement("template");
+    template.innerHTML = event.detail.message;
+    early.delete(id);
+    early.set(id, template.content.firstElementChild);
+    if (early.size > EARLY_CHIPS_LIMIT) early.delete(early.keys().next().value);
   });
 
   // --- theme ---

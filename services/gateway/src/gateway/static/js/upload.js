@@ -12,15 +12,27 @@ document.addEventListener("alpine:init", () => {
   // The same rule as file_name() on the server: what would be invisible is written as its code point.
   const HIDDEN = /[\p{Cc}\p{Cf}\p{Cn}\p{Co}\p{Cs}\p{Zl}\p{Zp}\u00a0\u034f\u115f\u1160\u180b-\u180e\u2000-\u200a\u202f\u205f\u2800\u3000\u3164\uffa0]/gu;
 
+  const codePoint = (c) => `U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+
   function visibleName(name) {
-    return name.replace(HIDDEN, (c) => `<U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}>`);
+    return name.replace(HIDDEN, (c) => `<${codePoint(c)}>`);
   }
 
-  function shortName(name) {
-    const characters = [...visibleName(name)];
-    if (characters.length <= NAME_WIDTH) return characters.join("");
-    const tail = Math.floor(NAME_WIDTH / 3);
-    return `${characters.slice(0, NAME_WIDTH - tail - 1).join("")}…${characters.slice(-tail).join("")}`;
+  // A name in pieces to draw: runs of text, chips for hidden characters, and the cut in the middle of a long one.
+  function namePartsOf(name) {
+    let characters = [...name];
+    if (characters.length > NAME_WIDTH) {
+      const tail = Math.floor(NAME_WIDTH / 3);
+      characters = [...characters.slice(0, NAME_WIDTH - tail - 1), "…", ...characters.slice(-tail)];
+    }
+    const parts = [];
+    for (const c of characters) {
+      const last = parts.at(-1);
+      if (c.search(HIDDEN) >= 0) parts.push({ key: parts.length, text: codePoint(c), look: "code-point" });
+      else if (last?.look === "") last.text += c;
+      else parts.push({ key: parts.length, text: c, look: "" });
+    }
+    return parts;
   }
 
   function sizeText(bytes) {
@@ -79,7 +91,7 @@ document.addEventListener("alpine:init", () => {
       key,
       idempotencyKey: key,
       fullName: visibleName(file.name),
-      name: shortName(file.name),
+      nameParts: namePartsOf(file.name),
       sizeText: sizeText(file.size),
       sizeBytes: file.size,
       removeLabel: `Cancel ${visibleName(file.name)}`,
