@@ -10,19 +10,26 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from shared.messaging.amqp import AmqpBus
+from shared.messaging.consumer import EventMeta, EventRouter
+from shared.messaging.lifespan import running_bus
 from shared.messaging.local import LocalBus
 from shared.messaging.message import Bus, DeadLetter, Handler, Message, RetryPolicy, Subscription
+from shared.messaging.outbox import OutboxRelay
 
 __all__ = [
     "AmqpBus",
     "Bus",
     "DeadLetter",
+    "EventMeta",
+    "EventRouter",
     "Handler",
     "LocalBus",
     "Message",
+    "OutboxRelay",
     "RetryPolicy",
     "Subscription",
     "open_bus",
+    "running_bus",
 ]
 
 

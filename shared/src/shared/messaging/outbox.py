@@ -12,18 +12,20 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.clock import aware
-from shared.database import Database
 from shared.errors import UnavailableError
 from shared.messaging.failure import describe
 from shared.messaging.message import Bus, Message
 from shared.messaging.processed import keep_pruned
 from shared.messaging.tables import OUTBOX
+
+if TYPE_CHECKING:
+    from shared.database import Database  # imports this package for its tables
 
 _BATCH_MAX = 256
 _POLL_SECONDS = 1.0

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import timedelta
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 
 from shared.clock import now
-from shared.database import Database
 from shared.errors import UnavailableError
 from shared.messaging.tables import PROCESSED_EVENTS
+
+if TYPE_CHECKING:
+    from shared.database import Database  # imports this package for its tables
 
 KEPT = timedelta(days=7)
 
