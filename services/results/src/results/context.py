@@ -1,0 +1,49 @@
+"""What the results process holds for its whole life."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from results.config import Settings
+from results.service import ResultsService
+from results.sweeper import DeadlineSweeper
+from shared.database import Database
+from shared.messaging import Bus, OutboxRelay
+from shared.objects import ObjectStore
+from shared.web.app import Check
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Clients and the service built on them."""
+
+    settings: Settings
+    database: Database
+    objects: ObjectStore
+    bus: Bus
+    service: ResultsService
+
+    def checks(self) -> dict[str, Check]:
+        """Return what must work before the service takes requests."""
+        return {"database": self.database.check, "objects": self.objects.check, "bus": self.bus.check}
+
+
+@asynccontextmanager
+async def open_context(settings: Settings, bus: Bus, objects: ObjectStore) -> AsyncIterator[Context]:
+    """Open the database, start the relay and the sweeper, and close all three at the end."""
+    database = Database(settings.database_url.get_secret_value(), schema="results")
+    service = ResultsService(database, objects, bus)
+    relay = OutboxRelay(database, bus)
+    sweeper = DeadlineSweeper(
+        service, interval_seconds=settings.sweep_seconds, catch_up_seconds=settings.catch_up_seconds
+    )
+    await relay.start()
+    await sweeper.start()
+    try:
+        yield Context(settings, database, objects, bus, service)
+    finally:
+        await sweeper.close()
+        await relay.close()
+        await database.close()

@@ -1,0 +1,1 @@
+"""Rows of the results service: `recording` writes them, `lookup` finds them."""

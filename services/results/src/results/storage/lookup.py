@@ -1,0 +1,120 @@
+"""Finding scans: one by its submission, pages of them, all that hold certain bytes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from results.models import Cursor, StoredScan
+from results.schema import ARTIFACTS, SCANS
+from results.storage.recording import storable
+from shared.clients.results import FileSummary, ScanFilter, ScanSummary
+from shared.clock import aware
+from shared.events import ObjectRef
+from shared.scan import Coverage, CoverageLevel, ScanStatus, Verdict
+from shared.web import Caller
+
+_FILE_SUBMISSIONS = 20
+_SUMMARY = [SCANS.c.submission_id.label("id"), *(SCANS.c[name] for name in ScanSummary.model_fields if name != "id")]
+
+
+async def find_scan(session: AsyncSession, submission_id: str) -> StoredScan | None:
+    """Return the latest scan of a submission."""
+    query = sa.select(*_SUMMARY, SCANS.c.started_at, SCANS.c.document, SCANS.c.document_ref)
+    query = query.where(SCANS.c.submission_id == submission_id).order_by(SCANS.c.submitted_at.desc()).limit(1)
+    row = (await session.execute(query)).mappings().one_or_none()
+    if row is None:
+        return None
+    reference = row["document_ref"]
+    return StoredScan(
+        summary=_summary(row),
+        started_at=aware(row["started_at"]) if row["started_at"] else None,
+        document=row["document"],
+        document_ref=ObjectRef.model_validate(reference) if reference else None,
+    )
+
+
+async def list_scans(
+    session: AsyncSession, caller: Caller, where: ScanFilter, cursor: Cursor | None, limit: int
+) -> list[ScanSummary]:
+    """Return at most `limit` scans that the caller may see, newest first, from behind the cursor on."""
+    query = sa.select(*_SUMMARY).where(*_visible(caller), *_conditions(where))
+    if cursor is not None:
+        position = sa.tuple_(
+            sa.literal(cursor.submitted_at, sa.DateTime(timezone=True)), sa.literal(cursor.submission_id)
+        )
+        query = query.where(sa.tuple_(SCANS.c.submitted_at, SCANS.c.submission_id) < position)
+    query = query.order_by(SCANS.c.submitted_at.desc(), SCANS.c.submission_id.desc()).limit(limit)
+    return [_summary(row) for row in (await session.execute(query)).mappings()]
+
+
+async def find_file(session: AsyncSession, caller: Caller, sha256: str) -> FileSummary | None:
+    """Return what is known of the bytes, as submitted or inside something, over what the caller may see."""
+    conditions = (*_visible(caller), _holds(sha256))
+    submissions = await list_scans(session, caller, ScanFilter(sha256=sha256), None, _FILE_SUBMISSIONS)
+    if not submissions:
+        return None
+    dates = sa.select(sa.func.min(SCANS.c.submitted_at), sa.func.max(SCANS.c.submitted_at)).where(*conditions)
+    first_seen_at, last_seen_at = (await session.execute(dates)).one()
+    size_bytes, verdict, coverage = await _latest_look(session, caller, sha256) or (
+        submissions[0].size_bytes,
+        Verdict.UNKNOWN,
+        Coverage(level=CoverageLevel.NONE, gaps=submissions[0].coverage.gaps),
+    )
+    return FileSummary(
+        sha256=sha256,
+        size_bytes=size_bytes,
+        verdict=verdict,
+        coverage=coverage,
+        first_seen_at=aware(first_seen_at),
+        last_seen_at=aware(last_seen_at),
+        submissions=tuple(submissions),
+    )
+
+
+async def _latest_look(session: AsyncSession, caller: Caller, sha256: str) -> tuple[int, Verdict, Coverage] | None:
+    query = (
+        sa.select(ARTIFACTS.c.size_bytes, ARTIFACTS.c.verdict, ARTIFACTS.c.coverage)
+        .join(SCANS, SCANS.c.scan_id == ARTIFACTS.c.scan_id)
+        .where(*_visible(caller), ARTIFACTS.c.sha256 == sha256, SCANS.c.status == ScanStatus.COMPLETED)
+        .order_by(SCANS.c.finished_at.desc(), ARTIFACTS.c.id)
+        .limit(1)
+    )
+    row = (await session.execute(query)).one_or_none()
+    return (row[0], Verdict(row[1]), Coverage.model_validate(row[2])) if row else None
+
+
+def _visible(caller: Caller) -> list[sa.ColumnElement[bool]]:
+    return [] if caller.sees_everything else [SCANS.c.user_id == caller.user_id]
+
+
+def _holds(sha256: str) -> sa.ColumnElement[bool]:
+    as_root = sa.select(SCANS.c.scan_id).where(SCANS.c.sha256 == sha256)
+    inside = sa.select(ARTIFACTS.c.scan_id).where(ARTIFACTS.c.sha256 == sha256)
+    return SCANS.c.scan_id.in_(sa.union(as_root, inside).scalar_subquery())
+
+
+def _conditions(where: ScanFilter) -> list[sa.ColumnElement[bool]]:
+    conditions: list[sa.ColumnElement[bool]] = []
+    if where.verdict:
+        conditions.append(SCANS.c.verdict == where.verdict)
+    if where.status:
+        conditions.append(SCANS.c.status == where.status)
+    if where.name:
+        conditions.append(SCANS.c.name_folded.contains(storable(where.name).casefold(), autoescape=True))
+    if where.sha256:
+        conditions.append(_holds(where.sha256.lower()))
+    if where.after:
+        conditions.append(SCANS.c.submitted_at >= aware(where.after))
+    if where.before:
+        conditions.append(SCANS.c.submitted_at < aware(where.before))
+    return conditions
+
+
+def _summary(row: Any) -> ScanSummary:
+    values = {name: row[name] for name in ScanSummary.model_fields}
+    dates = {name: aware(value) for name, value in values.items() if isinstance(value, datetime)}
+    return ScanSummary.model_validate(values | dates)

@@ -1,0 +1,150 @@
+"""Writing scans: announced by the upload, ended by a scanner or by the deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from results.models import Ending, OverdueScan, ScanEvent
+from results.schema import ARTIFACTS, FINDINGS, SCANS
+from shared.clock import aware, now
+from shared.events import FileUploadedV1, ScanCompletedV1, ScanFailedV1
+from shared.scan import Artifact, Coverage, CoverageLevel, ScanStatus, Verdict
+
+_NOT_LOOKED_AT = Coverage(level=CoverageLevel.NONE)
+
+
+async def announce_scan(session: AsyncSession, event: FileUploadedV1) -> None:
+    """Record that the scan was asked for. One that a scanner ended first only gets its dates."""
+    dates = {"submitted_at": aware(event.accepted_at), "deadline_at": aware(event.deadline_at)}
+    queued = {"status": ScanStatus.QUEUED, "verdict": Verdict.UNKNOWN, "artifact_count": 0, "finding_count": 0}
+    statement = _insert(session)(SCANS).values(_subject(event) | queued | _coverage(_NOT_LOOKED_AT) | dates)
+    await session.execute(statement.on_conflict_do_update(index_elements=["scan_id"], set_=dates))
+
+
+async def end_scan(session: AsyncSession, event: ScanCompletedV1 | ScanFailedV1, ending: Ending) -> bool:
+    """Record the terminal state; False if the scan has ended already, which then stays as it is.
+
+    A scan that is not known yet is made, with dates that its announcement will correct.
+    """
+    terminal = _ending(ending)
+    dates = {"submitted_at": aware(ending.started_at or ending.finished_at), "deadline_at": aware(ending.finished_at)}
+    statement = _insert(session)(SCANS).values(_subject(event) | terminal | dates)
+    statement = statement.on_conflict_do_update(
+        index_elements=["scan_id"], set_=terminal, where=SCANS.c.finished_at.is_(None)
+    )
+    return cast("sa.CursorResult[Any]", await session.execute(statement)).rowcount == 1
+
+
+async def insert_contents(session: AsyncSession, scan_id: str, artifacts: Sequence[Artifact]) -> None:
+    """Record every artifact and finding of a scan, for search and statistics."""
+    await session.execute(sa.insert(ARTIFACTS), [_artifact(scan_id, artifact) for artifact in artifacts])
+    findings = [row for artifact in artifacts for row in _findings(scan_id, artifact)]
+    if findings:
+        await session.execute(sa.insert(FINDINGS), findings)
+
+
+async def has_overdue(session: AsyncSession, moment: datetime) -> bool:
+    """Return whether a scan is past its deadline without having ended."""
+    return bool(await session.scalar(sa.select(sa.exists().where(*_overdue(moment)))))
+
+
+async def claim_overdue(session: AsyncSession, moment: datetime, limit: int) -> list[OverdueScan]:
+    """Lock overdue scans, longest overdue first, passing over those that somebody else is ending now."""
+    columns = [SCANS.c[name] for name in OverdueScan.__dataclass_fields__]
+    query = sa.select(*columns).where(*_overdue(moment)).order_by(SCANS.c.deadline_at).limit(limit)
+    rows = (await session.execute(query.with_for_update(skip_locked=True))).mappings()
+    return [OverdueScan(**{name: _read(value) for name, value in row.items()}) for row in rows]
+
+
+async def expire_scan(session: AsyncSession, scan_id: str, ending: Ending) -> None:
+    """Record the terminal state of a scan that this transaction has claimed."""
+    await session.execute(sa.update(SCANS).where(SCANS.c.scan_id == scan_id).values(_ending(ending)))
+
+
+def _insert(session: AsyncSession) -> Any:
+    return sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
+
+
+def _overdue(moment: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    return SCANS.c.finished_at.is_(None), SCANS.c.deadline_at <= moment
+
+
+def _subject(event: ScanEvent) -> dict[str, Any]:
+    name = storable(event.name)
+    return {
+        "scan_id": event.scan_id,
+        "submission_id": event.submission_id,
+        "user_id": event.user_id,
+        "name": name,
+        "name_folded": name.casefold(),
+        "sha256": event.file.sha256,
+        "size_bytes": event.file.size_bytes,
+        "object_key": event.file.key,
+        "known_at": now(),
+    }
+
+
+def _coverage(coverage: Coverage) -> dict[str, Any]:
+    return {"coverage_level": coverage.level, "coverage": coverage.model_dump(mode="json")}
+
+
+def _ending(ending: Ending) -> dict[str, Any]:
+    return {
+        "status": ending.status,
+        "verdict": ending.verdict,
+        "artifact_count": ending.artifact_count,
+        "finding_count": ending.finding_count,
+        "started_at": aware(ending.started_at) if ending.started_at else None,
+        "finished_at": aware(ending.finished_at),
+        "reason": storable(ending.reason) if ending.reason else None,
+        "document": ending.document,
+        "document_ref": ending.document_ref.model_dump() if ending.document_ref else None,
+    } | _coverage(ending.coverage)
+
+
+def _artifact(scan_id: str, artifact: Artifact) -> dict[str, Any]:
+    return {
+        "scan_id": scan_id,
+        "id": artifact.id,
+        "parent_id": artifact.parent_id,
+        "name": storable(artifact.name),
+        "sha256": artifact.sha256,
+        "size_bytes": artifact.size_bytes,
+        "content_type": artifact.content_type.label,
+        "mime_type": artifact.content_type.mime_type,
+        "verdict": artifact.verdict,
+        "coverage": artifact.coverage.model_dump(mode="json"),
+    }
+
+
+def _findings(scan_id: str, artifact: Artifact) -> list[dict[str, Any]]:
+    return [
+        {
+            "scan_id": scan_id,
+            "artifact_id": artifact.id,
+            "position": position,
+            "detector": finding.detector.name,
+            "detector_version": finding.detector.version,
+            "label": finding.label,
+            "verdict": finding.verdict,
+            "score": finding.score,
+            "shadow": finding.shadow,
+        }
+        for position, finding in enumerate(artifact.findings)
+    ]
+
+
+def storable(text: str) -> str:
+    """Return the text without NUL, which PostgreSQL cannot keep; the scan document has it as it was."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _read(value: Any) -> Any:
+    return aware(value) if isinstance(value, datetime) else value
