@@ -1,14 +1,15 @@
 // Builds everything under ../src/gateway/static that is not written by hand, and the icon sprite template.
 // The results are committed, so that running Fumehood needs no Node; a rebuild gives the same bytes.
+// `node build.mjs FOLDER` builds into another folder, to compare.
 
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const modules = join(here, "node_modules");
-const gateway = join(here, "..", "src", "gateway");
+const gateway = process.argv[2] ? resolve(process.argv[2]) : join(here, "..", "src", "gateway");
 const vendor = join(gateway, "static", "vendor");
 const fonts = join(gateway, "static", "fonts");
 
@@ -89,6 +90,7 @@ function writeSprite() {
   });
   const comment = "{# Built by frontend/build.mjs from lucide-static (ISC); do not edit. #}";
   const sprite = `<svg class="hidden" aria-hidden="true" xmlns="http://www.w3.org/2000/svg">\n${symbols.join("\n")}\n</svg>`;
+  mkdirSync(join(gateway, "templates", "partials"), { recursive: true });
   writeFileSync(join(gateway, "templates", "partials", "icon_sprite.html"), `${comment}\n${sprite}\n`);
 }
 

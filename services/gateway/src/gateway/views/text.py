@@ -91,7 +91,7 @@ def size_text(size_bytes: int) -> str:
         size /= 1000
         if size < 999.5 or unit == _SIZE_UNITS[-1]:
             break
-    return f"{size:.0f} {unit}" if size >= 99.5 else f"{size:.1f} {unit}"
+    return f"{size:.0f} {unit}" if size >= 99.95 else f"{size:.1f} {unit}"
 
 
 def count_text(count: int, noun: str, plural: str | None = None) -> str:

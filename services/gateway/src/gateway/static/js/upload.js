@@ -44,7 +44,7 @@ document.addEventListener("alpine:init", () => {
       size /= 1000;
       unit += 1;
     } while (size >= 999.5 && unit < units.length - 1);
-    return `${size.toFixed(size >= 99.5 ? 0 : 1)} ${units[unit]}`;
+    return `${size.toFixed(size >= 99.95 ? 0 : 1)} ${units[unit]}`;
   }
 
   function randomKey() {
