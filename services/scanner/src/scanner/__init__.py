@@ -1,0 +1,1 @@
+"""The scanner: looks at files and at everything inside them."""

@@ -67,7 +67,9 @@ class Batcher(Generic[ItemT, ResultT]):
         self._waiting: dict[int, deque[_Waiting[ItemT, ResultT]]] = defaultdict(deque)
         self._room = asyncio.Semaphore(limits.queue)
         self._arrived = asyncio.Event()
-        self._runners = [asyncio.create_task(self._serve(), name=f"batcher {name}") for _ in range(limits.parallel_runs)]
+        self._runners = [
+            asyncio.create_task(self._serve(), name=f"batcher {name}") for _ in range(limits.parallel_runs)
+        ]
         self._closed = False
 
     async def submit(self, item: ItemT) -> ResultT:
@@ -108,7 +110,7 @@ class Batcher(Generic[ItemT, ResultT]):
         left = queue[0].since + self._limits.wait_seconds - time.monotonic()
         if len(queue) < self._limits.max_batch and left > 0 and not self._closed:
             await asyncio.sleep(left)
-        batch = []
+        batch: list[_Waiting[ItemT, ResultT]] = []
         while queue and len(batch) < self._limits.max_batch:
             waiting = queue.popleft()
             if not waiting.future.done():  # its caller was cancelled

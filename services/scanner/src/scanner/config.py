@@ -29,7 +29,9 @@ class EngineSettings(UnpackLimits):
 
     detectors_dir: Path | None = Field(default=None, description="Folder with further model packs, one folder each.")
     use_gpu: bool = Field(default=True, description="Use CUDA where ONNX Runtime offers it.")
-    use_tensorrt: bool = Field(default=False, description="Try TensorRT before CUDA; engines are built at the first start.")
+    use_tensorrt: bool = Field(
+        default=False, description="Try TensorRT before CUDA; engines are built at the first start."
+    )
     model_threads: int = Field(default=0, ge=0, description="Model runs at the same time on the CPU.")
     batch_wait_milliseconds: float = Field(default=2.0, ge=0, description="How long a model waits to fill a batch.")
     batch_queue: int = Field(default=1024, ge=1, description="Inputs that may wait for one model before callers wait.")

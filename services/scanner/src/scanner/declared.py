@@ -25,16 +25,19 @@ ACTIVE_EXTENSIONS = {
 }  # fmt: skip
 
 PICTURES = frozenset({"bmp", "gif", "heic", "ico", "jpeg", "jpg", "png", "tif", "tiff", "webp"})
-SOUNDS_AND_FILMS = frozenset({"aac", "avi", "flac", "m4a", "mkv", "mov", "mp3", "mp4", "mpeg", "mpg", "ogg", "wav", "webm", "wmv"})
+SOUNDS_AND_FILMS = frozenset(
+    {"aac", "avi", "flac", "m4a", "mkv", "mov", "mp3", "mp4", "mpeg", "mpg", "ogg", "wav", "webm", "wmv"}
+)
 OFFICE_DOCUMENTS = frozenset(
     {"doc", "docx", "eml", "odp", "ods", "odt", "pdf", "ppt", "pptx", "rtf", "vsd", "vsdx", "xls", "xlsx"}
 )
 PLAIN_TEXTS = frozenset({"csv", "json", "log", "md", "tsv", "txt", "xml"})
 HARMLESS_EXTENSIONS = PICTURES | SOUNDS_AND_FILMS | OFFICE_DOCUMENTS | PLAIN_TEXTS
 
-RUN_BY_DOUBLE_CLICK = frozenset(
-    {"bat", "chm", "cmd", "com", "cpl", "exe", "hta", "jar", "js", "jse", "lnk", "msi", "pif", "ps1", "scr", "vbe", "vbs", "wsf", "wsh"}
-)  # fmt: skip
+RUN_BY_DOUBLE_CLICK = frozenset({
+    "bat", "chm", "cmd", "com", "cpl", "exe", "hta", "jar", "js", "jse", "lnk", "msi", "pif", "ps1", "scr", "vbe",
+    "vbs", "wsf", "wsh",
+})  # fmt: skip
 
 # U+202D and U+202E override the reading direction; the isolates of U+2066..2068 are ordinary
 # in right-to-left languages and cannot turn an extension around by themselves.
@@ -65,7 +68,7 @@ class DeclaredName:
         parts = [part.strip().lower() for part in last.split(".")]
         return cls(
             extension=parts[-1] if len(parts) > 1 else "",
-            inner_extension=parts[-2] if len(parts) > 2 else "",  # noqa: PLR2004 -- stem, inner, last
+            inner_extension=parts[-2] if len(parts) > 2 else "",
             overrides_direction=_DIRECTION_OVERRIDES.search(last) is not None,
         )
 

@@ -1,8 +1,8 @@
 """The scan engine: bytes in, scan document out. It needs no server and no message bus.
 
-    engine = await ScanEngine.start(EngineSettings())
-    document = await engine.scan(path, name="x.zip", scan_id="...", submission_id="...")
-    await engine.close()
+engine = await ScanEngine.start(EngineSettings())
+document = await engine.scan(path, name="x.zip", scan_id="...", submission_id="...")
+await engine.close()
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class ScanEngine:
         await self._tools.sandbox.close()
         await asyncio.to_thread(self._tools.threads.close)
 
-    async def scan(  # noqa: PLR0913 -- the facts of one submission, all named
+    async def scan(
         self,
         path: Path,
         *,

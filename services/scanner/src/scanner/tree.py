@@ -61,7 +61,10 @@ class Node:
         reached = [child for child in self.children if child.hashes is not None]
         missed = len(self.children) - len(reached)
         if missed:
-            self.gap(CoverageReason.TIMEOUT, f"The time of the scan was over before {missed} of the files inside were reached.")
+            self.gap(
+                CoverageReason.TIMEOUT,
+                f"The time of the scan was over before {missed} of the files inside were reached.",
+            )
         self.children = reached
         for child in reached:
             child.close_gaps_at_deadline()
@@ -94,7 +97,9 @@ def build_document(root: Node, facts: ScanFacts, unknown: ContentType) -> ScanDo
     )
 
 
-def _add(node: Node, parent_id: int | None, artifacts: list[Artifact], unknown: ContentType) -> tuple[Verdict, Coverage]:
+def _add(
+    node: Node, parent_id: int | None, artifacts: list[Artifact], unknown: ContentType
+) -> tuple[Verdict, Coverage]:
     own = own_coverage(node.gaps, looked_at=bool(node.covered_by) or node.unpacked)
     hashes = node.hashes or _NO_HASHES
     position = len(artifacts)

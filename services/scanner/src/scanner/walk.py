@@ -110,7 +110,9 @@ class Walk:
 
     async def _inspect(self, node: Node, subject: Subject) -> None:
         willing = [detector for detector in self._tools.detectors if detector.wants(subject)]
-        for detector, inspection in zip(willing, await asyncio.gather(*(self._ask(d, subject) for d in willing)), strict=True):
+        for detector, inspection in zip(
+            willing, await asyncio.gather(*(self._ask(d, subject) for d in willing)), strict=True
+        ):
             node.findings.extend(inspection.findings)
             if detector.shadow:
                 continue
@@ -130,7 +132,10 @@ class Walk:
 
     async def _unpack(self, node: Node, content: ByteRange, unpacker: Unpacker) -> None:
         if node.depth >= self._tools.settings.max_depth:
-            node.gap(CoverageReason.LIMIT_REACHED, "Archives inside archives go deeper than the limit; this one was not opened.")
+            node.gap(
+                CoverageReason.LIMIT_REACHED,
+                "Archives inside archives go deeper than the limit; this one was not opened.",
+            )
             return
         if any(node.hashes == ancestor.hashes for ancestor in node.ancestors()):
             node.gap(CoverageReason.LIMIT_REACHED, "The archive holds a copy of itself, which was not opened again.")
@@ -161,7 +166,9 @@ class Walk:
         for child in unpacked.children:
             gaps = [child.gap] if child.gap else []
             node.children.append(
-                Node(child.name, child.origin, node.depth + 1, child.content.size, child.content, parent=node, gaps=gaps)
+                Node(
+                    child.name, child.origin, node.depth + 1, child.content.size, child.content, parent=node, gaps=gaps
+                )
             )
             self._bytes_left -= child.content.size
         self._artifacts_left -= len(unpacked.children)

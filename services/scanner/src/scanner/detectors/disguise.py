@@ -23,7 +23,20 @@ from shared.scan import ContentType, Finding, Verdict
 
 PROGRAMS = frozenset({"apk", "chm", "crx", "dex", "elf", "hlp", "javabytecode", "lnk", "macho", "msi", "pebin", "swf"})
 SCRIPTS = frozenset(
-    {"asp", "autohotkey", "autoit", "batch", "javascript", "perl", "php", "powershell", "python", "ruby", "shell", "vba"}
+    {
+        "asp",
+        "autohotkey",
+        "autoit",
+        "batch",
+        "javascript",
+        "perl",
+        "php",
+        "powershell",
+        "python",
+        "ruby",
+        "shell",
+        "vba",
+    }
 )
 # Only an extension whose format is never text may call a script disguised.
 _NEVER_TEXT = PICTURES | SOUNDS_AND_FILMS | (OFFICE_DOCUMENTS - {"doc", "eml", "rtf", "xls"})
@@ -45,10 +58,14 @@ def find_disguises(name: str, content_type: ContentType) -> list[Disguise]:
     found = []
     if declared.overrides_direction:
         found.append(
-            Disguise("direction-override", "The name holds a character that reverses its reading order and hides its ending.")
+            Disguise(
+                "direction-override", "The name holds a character that reverses its reading order and hides its ending."
+            )
         )
     if declared.extension in RUN_BY_DOUBLE_CLICK and declared.inner_extension in HARMLESS_EXTENSIONS:
-        reason = f"The name looks like .{declared.inner_extension}, but its real ending .{declared.extension} makes it run."
+        reason = (
+            f"The name looks like .{declared.inner_extension}, but its real ending .{declared.extension} makes it run."
+        )
         found.append(Disguise("double-extension", reason))
     reason = f"The name says .{declared.extension}, the content is {content_type.description}."
     if _hides_program(declared.extension, content_type):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,9 +60,7 @@ def load_detectors(settings: EngineSettings, threads: Threads) -> LoadedPacks:
     refused: list[RefusedPack] = []
     for folder in _pack_folders((SHIPPED_PACKS, settings.detectors_dir)):
         try:
-            detector = _load(folder, settings, threads)
-            if detector.info.name in detectors:
-                raise PackRefusedError(f"A detector named {detector.info.name} is already loaded.")
+            detector = _load(folder, settings, threads, detectors)
         except PackRefusedError as error:
             logger.warning("model pack %s refused: %s", folder, error.message)
             refused.append(RefusedPack(folder, error.message))
@@ -71,8 +69,10 @@ def load_detectors(settings: EngineSettings, threads: Threads) -> LoadedPacks:
     return LoadedPacks(tuple(detectors.values()), tuple(refused))
 
 
-def _load(folder: Path, settings: EngineSettings, threads: Threads) -> Detector:
+def _load(folder: Path, settings: EngineSettings, threads: Threads, taken: Container[str]) -> Detector:
     pack = Pack.read(folder)
+    if pack.manifest.name in taken:
+        raise PackRefusedError(f"A detector named {pack.manifest.name} is already loaded.")
     make = KINDS.get(pack.manifest.kind)
     if make is None:
         raise PackRefusedError(f"The kind {pack.manifest.kind} is not known.")
@@ -82,4 +82,6 @@ def _load(folder: Path, settings: EngineSettings, threads: Threads) -> Detector:
 def _pack_folders(parents: Iterable[Path | None]) -> Iterable[Path]:
     for parent in parents:
         if parent is not None and parent.is_dir():
-            yield from sorted(path for path in parent.iterdir() if path.is_dir() and not path.name.startswith((".", "_")))
+            yield from sorted(
+                path for path in parent.iterdir() if path.is_dir() and not path.name.startswith((".", "_"))
+            )

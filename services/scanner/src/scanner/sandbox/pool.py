@@ -76,7 +76,9 @@ class SandboxPool:
         if network:
             logger.info("sandbox workers have no network: closed by %s", network)
         else:
-            logger.warning("sandbox workers are NOT cut off from the network: neither namespace nor seccomp is permitted")
+            logger.warning(
+                "sandbox workers are NOT cut off from the network: neither namespace nor seccomp is permitted"
+            )
 
     async def close(self) -> None:
         """Stop every worker and remove their folders."""

@@ -69,7 +69,7 @@ class WorkerProcess:
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
             )
-        ours.setblocking(False)
+        ours.settimeout(0)
         worker = cls(process, ours, folder)
         try:
             async with asyncio.timeout(START_SECONDS):
@@ -128,7 +128,9 @@ class WorkerProcess:
         try:
             return ANSWERS.validate_json(line)
         except ValidationError as error:
-            raise JobFailedError(CoverageReason.ERROR, "The sandbox worker broke its protocol and was stopped.") from error
+            raise JobFailedError(
+                CoverageReason.ERROR, "The sandbox worker broke its protocol and was stopped."
+            ) from error
 
     def _lost(self) -> JobFailedError:
         """Say how the process ended: by the kernel's processor-time limit, by another signal, by itself."""
@@ -137,5 +139,7 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:
             return JobFailedError(CoverageReason.ERROR, "The sandbox worker stopped answering.")
         if status in {-signal.SIGXCPU, -signal.SIGKILL}:
-            return JobFailedError(CoverageReason.TIMEOUT, "Unpacking took more processor time than its limit and was stopped.")
+            return JobFailedError(
+                CoverageReason.TIMEOUT, "Unpacking took more processor time than its limit and was stopped."
+            )
         return JobFailedError(CoverageReason.ERROR, "The parser crashed; what it had not reached was not looked at.")

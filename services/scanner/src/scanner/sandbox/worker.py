@@ -14,6 +14,7 @@ import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from scanner.sandbox.confine import ProcessLimits, confine, limit_cpu_from_now
 from scanner.sandbox.messages import MAX_LINE_BYTES, UnpackRequest
@@ -48,7 +49,7 @@ def _serve_one(connection: socket.socket, unpackers: Mapping[str, Unpacker]) -> 
     limit_cpu_from_now(request.limits.cpu_seconds)
     source = io.BufferedReader(SliceReader(source_descriptor, request.offset, request.size), 64 * 1024)
     try:
-        with open(spool_descriptor, "wb", buffering=256 * 1024) as spool:
+        with os.fdopen(spool_descriptor, "wb", buffering=256 * 1024) as spool:
             sink = Sink(spool, request.limits, request.size, connection.sendall)
             _unpack(unpackers[request.unpacker], source, request.name, sink)
             sink.finish()
@@ -57,7 +58,7 @@ def _serve_one(connection: socket.socket, unpackers: Mapping[str, Unpacker]) -> 
     return True
 
 
-def _unpack(unpacker: Unpacker, source: io.BufferedReader, name: str, sink: Sink) -> None:
+def _unpack(unpacker: Unpacker, source: BinaryIO, name: str, sink: Sink) -> None:
     """Run the unpacker; a bug in a parser that shows as an exception costs what it had not reached."""
     try:
         unpacker.unpack(source, name, sink)

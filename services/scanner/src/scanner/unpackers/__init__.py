@@ -10,7 +10,9 @@ from scanner.unpackers.compressed import BZIP2, GZIP, XZ
 from scanner.unpackers.tar import TarUnpacker
 from scanner.unpackers.zip import ZipUnpacker
 
-UNPACKERS: dict[str, Unpacker] = {unpacker.name: unpacker for unpacker in (ZipUnpacker(), TarUnpacker(), GZIP, BZIP2, XZ)}
+UNPACKERS: dict[str, Unpacker] = {
+    unpacker.name: unpacker for unpacker in (ZipUnpacker(), TarUnpacker(), GZIP, BZIP2, XZ)
+}
 
 HEAD_BYTES = 512
 

@@ -107,7 +107,10 @@ class Sink:
             self._written += min(room, len(chunk))
             size += len(chunk)
             if size > self._limits.member_bytes:
-                return GapReason.LIMIT_REACHED, "The file is larger than the limit for unpacked files; the rest was cut."
+                return (
+                    GapReason.LIMIT_REACHED,
+                    "The file is larger than the limit for unpacked files; the rest was cut.",
+                )
             if len(chunk) > room:
                 raise LimitReachedError(self._full_sentence())
         return None

@@ -79,10 +79,18 @@ class StreamUnpacker:
     def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:
         """Store the content under the name without its suffix, and what follows the stream as a second child."""
         reader = _StreamReader(source, self._magic, self._start)
-        sink.store(self._child_name(name), f"{self.name} stream", reader.chunks(), DAMAGE, f"The {self.name} stream is damaged or cut off.")
+        sink.store(
+            self._child_name(name),
+            f"{self.name} stream",
+            reader.chunks(),
+            DAMAGE,
+            f"The {self.name} stream is damaged or cut off.",
+        )
         if reader.trailing:
             sink.gap(GapReason.ERROR, f"Data that is not part of the {self.name} stream follows it.")
-            sink.store("trailing data", f"after {self.name} stream", reader.rest(), (OSError,), "The file could not be read.")
+            sink.store(
+                "trailing data", f"after {self.name} stream", reader.rest(), (OSError,), "The file could not be read."
+            )
 
     def _child_name(self, name: str) -> str:
         for suffix, replacement in self._suffixes.items():
@@ -137,5 +145,7 @@ class _StreamReader:
 
 
 GZIP = StreamUnpacker("gzip", "gzip", b"\x1f\x8b\x08", {".tgz": ".tar", ".gz": "", ".gzip": ""}, GzipDecompressor)
-BZIP2 = StreamUnpacker("bzip2", "bzip", b"BZh", {".tbz2": ".tar", ".tbz": ".tar", ".bz2": "", ".bz": ""}, bz2.BZ2Decompressor)
+BZIP2 = StreamUnpacker(
+    "bzip2", "bzip", b"BZh", {".tbz2": ".tar", ".tbz": ".tar", ".bz2": "", ".bz": ""}, bz2.BZ2Decompressor
+)
 XZ = StreamUnpacker("xz", "xz", b"\xfd7zXZ\0", {".txz": ".tar", ".xz": ""}, _xz_decompressor)

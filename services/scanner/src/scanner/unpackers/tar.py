@@ -23,13 +23,13 @@ class TarUnpacker:
         """Whether the ustar magic is where it belongs; older tar has none."""
         return head[_MAGIC_OFFSET : _MAGIC_OFFSET + 5] == b"ustar"
 
-    def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:
+    def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:  # noqa: ARG002 -- members bring their own names
         """Store every regular file, then whatever follows the last member and is not zero."""
         end = 0
         try:
             with tarfile.open(fileobj=source, mode="r:", errors="replace", encoding="utf-8") as archive:
                 for member in archive:
-                    archive.members = []  # tarfile would keep every header for ever
+                    archive.members = []  # type: ignore[attr-defined]  # tarfile would keep every header for ever
                     if member.isreg():
                         self._store(archive, member, sink)
                     end = archive.offset
@@ -52,7 +52,9 @@ class TarUnpacker:
             if chunk.strip(b"\0"):
                 source.seek(position)
                 sink.gap(GapReason.ERROR, "Data that is not part of the tar archive follows its last member.")
-                sink.store("trailing data", "after tar archive", read_chunks(source), (OSError,), "The file could not be read.")
+                sink.store(
+                    "trailing data", "after tar archive", read_chunks(source), (OSError,), "The file could not be read."
+                )
                 return
             position += len(chunk)
 

@@ -48,7 +48,7 @@ class ZipUnpacker:
         """Whether a local file header or an empty archive's end record comes first."""
         return head.startswith((_LOCAL_MAGIC, _END_MAGIC))
 
-    def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:
+    def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:  # noqa: ARG002 -- members bring their own names
         """Store every member that is not a folder, then the bytes between and around them."""
         try:
             archive = zipfile.ZipFile(source)
@@ -57,12 +57,15 @@ class ZipUnpacker:
             return
         with archive:
             extents = sorted(
-                (_extent(member, source) for member in archive.infolist()), key=lambda extent: (extent.start, extent.end)
+                (_extent(member, source) for member in archive.infolist()),
+                key=lambda extent: (extent.start, extent.end),
             )
             end = 0
             for extent in extents:
                 if extent.start < end:
-                    sink.gap(GapReason.ERROR, "Members of the zip archive overlap; all but the first were not unpacked.")
+                    sink.gap(
+                        GapReason.ERROR, "Members of the zip archive overlap; all but the first were not unpacked."
+                    )
                     continue
                 if extent.lies:
                     sink.gap(GapReason.ERROR, "The header of a zip member contradicts the directory.")
@@ -80,7 +83,10 @@ class ZipUnpacker:
         try:
             handle = archive.open(member)
         except NotImplementedError:
-            sink.gap(GapReason.UNSUPPORTED, f"A member uses zip compression method {member.compress_type}, which cannot be read.")
+            sink.gap(
+                GapReason.UNSUPPORTED,
+                f"A member uses zip compression method {member.compress_type}, which cannot be read.",
+            )
             return
         except DAMAGE:
             sink.gap(GapReason.ERROR, "A member of the zip archive is damaged, cut off or contradicts the directory.")
@@ -103,7 +109,13 @@ class ZipUnpacker:
     def _store_range(self, source: BinaryIO, start: int, end: int, sink: Sink) -> None:
         source.seek(start)
         name = f"bytes {start} to {end}"
-        sink.store(name, "not listed in zip directory", read_chunks(source, end - start), (OSError,), "The file could not be read.")
+        sink.store(
+            name,
+            "not listed in zip directory",
+            read_chunks(source, end - start),
+            (OSError,),
+            "The file could not be read.",
+        )
 
 
 def _extent(member: zipfile.ZipInfo, source: BinaryIO) -> _Extent:

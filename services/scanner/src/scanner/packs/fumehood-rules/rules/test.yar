@@ -1,1 +1,0 @@
-rule t { strings: $a = "zzzz_never" condition: $a }
