@@ -5,7 +5,9 @@ A bus for tests is `LocalBus(None)`: the real thing, in memory.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -57,3 +59,33 @@ class RecordingBus(LocalBus):
         """Send and remember."""
         await super().publish_transient(message)
         self.messages.append(message)
+
+
+class Recorder:
+    """A handler that keeps the messages it gets, with their times, and raises `error` if there is one."""
+
+    def __init__(self, *, error: Exception | None = None) -> None:
+        self.messages: list[Message] = []
+        self.moments: list[float] = []
+        self.error = error
+
+    @property
+    def ids(self) -> list[str]:
+        """Return the ids of the messages, in the order they came."""
+        return [message.id for message in self.messages]
+
+    async def __call__(self, message: Message) -> None:
+        self.messages.append(message)
+        self.moments.append(time.monotonic())
+        if self.error is not None:
+            raise self.error
+
+
+async def until(condition: Callable[[], bool | Awaitable[bool]], *, timeout_seconds: float = 20) -> None:
+    """Return when the condition holds. Raises TimeoutError."""
+    async with asyncio.timeout(timeout_seconds):
+        while True:
+            value = condition()
+            if value if isinstance(value, bool) else await value:
+                return
+            await asyncio.sleep(0.02)

@@ -90,6 +90,7 @@ class Link:
         async with self._opening:
             if self._keeper is None:
                 connection = await self._connect()
+                self._use(connection)
                 self._keeper = asyncio.create_task(self._keep(connection), name="amqp-link")
 
     async def repair(self) -> None:
@@ -108,12 +109,6 @@ class Link:
 
     async def _keep(self, connection: AbstractConnection) -> None:
         while True:
-            self._lost.clear()
-            connection.close_callbacks.add(self._on_close)
-            if not connection.connected.is_set():
-                self._lost.set()
-            self._connection = connection
-            self._up.set()
             try:
                 await self._lost.wait()
             finally:
@@ -122,6 +117,15 @@ class Link:
                 await _disconnect(connection)
             _logger.warning("The connection to RabbitMQ was lost; connecting again.")
             connection = await self._reconnect()
+            self._use(connection)
+
+    def _use(self, connection: AbstractConnection) -> None:
+        self._lost.clear()
+        connection.close_callbacks.add(self._on_close)
+        if not connection.connected.is_set():
+            self._lost.set()
+        self._connection = connection
+        self._up.set()
 
     async def _reconnect(self) -> AbstractConnection:
         pause = _PAUSE_FIRST_SECONDS
