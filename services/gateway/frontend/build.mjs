@@ -17,6 +17,8 @@ const scripts = [
   ["htmx.org", "dist/htmx.min.js", "htmx.min.js"],
   ["htmx-ext-ws", "ws.js", "htmx-ext-ws.js"],
   ["@alpinejs/csp", "dist/cdn.min.js", "alpine-csp.min.js"],
+  ["swagger-ui-dist", "swagger-ui-bundle.js", "swagger-ui-bundle.js"],
+  ["swagger-ui-dist", "swagger-ui.css", "swagger-ui.css"],
 ];
 
 const fontFiles = [
@@ -55,6 +57,8 @@ const licences = [
   ["htmx.org", "Zero-Clause BSD", "LICENSE"],
   ["htmx-ext-ws", "Zero-Clause BSD", "LICENSE"],
   ["@alpinejs/csp", "MIT", null],
+  ["swagger-ui-dist", "Apache-2.0", "LICENSE"],
+  ["swagger-ui-dist", "The works bundled in swagger-ui-bundle.js", "swagger-ui-bundle.js.LICENSE.txt"],
   ["tailwindcss", "MIT (the generated style sheet contains its reset)", "LICENSE"],
   ["lucide-static", "ISC (icon sprite)", "LICENSE"],
   ["@fontsource-variable/ibm-plex-sans", "SIL Open Font License 1.1", "LICENSE"],

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from fakeredis import FakeAsyncRedis
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -32,9 +35,16 @@ def open_cache(url: str) -> Redis:
     raise PermanentError("FUMEHOOD_CACHE_URL must be memory:// or redis://HOST:PORT/DB")
 
 
-async def check_cache(cache: Redis) -> None:
-    """Raise UnavailableError unless the cache answers."""
+@contextmanager
+def unavailable_when_away() -> Iterator[None]:
+    """Raise UnavailableError for whatever means that the cache cannot be reached."""
     try:
-        await cache.ping()
+        yield
     except (RedisConnectionError, RedisTimeoutError) as error:
         raise UnavailableError("The cache does not answer.", retry_after_seconds=5) from error
+
+
+async def check_cache(cache: Redis) -> None:
+    """Raise UnavailableError unless the cache answers."""
+    with unavailable_when_away():
+        await cache.ping()

@@ -1,0 +1,1 @@
+"""The gateway: sign-in, pages, API and live view; the only service reachable from outside."""

@@ -38,21 +38,20 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
 def create_service_app(
-    service: str, settings: ServiceSettings, lifespan: Lifespan, routers: Sequence[APIRouter], *, internal: bool = True
+    service: str, settings: ServiceSettings, lifespan: Lifespan, routers: Sequence[APIRouter]
 ) -> FastAPI:
     """Return the app of one service: its routers, problem details, request ids, health and traces.
 
-    The lifespan must set `app.state.context` (see ServiceContext). An internal service has no
-    API documentation, because only other services call it.
+    The lifespan must set `app.state.context` (see ServiceContext). FastAPI's own documentation
+    pages are off: internal services need none, and the gateway serves its own under its policy.
     """
-    docs = None if internal else "/docs"
     app = FastAPI(
         title=f"Fumehood {service}",
         lifespan=lifespan,
-        docs_url=docs,
+        docs_url=None,
         redoc_url=None,
+        openapi_url=None,
         redirect_slashes=False,
-        openapi_url=None if internal else "/api/openapi.json",
     )
     app.state.service = service
     app.state.settings = settings

@@ -1,0 +1,1 @@
+"""What the gateway works with: accounts, live updates, and the bodies of its API."""

@@ -1,0 +1,119 @@
+"""What the live view passes on: the latest that is known of a submission, taken from the events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from shared.clock import now
+from shared.events import (
+    Event,
+    FileUploadedV1,
+    ScanExpiredV1,
+    ScanProgressedV1,
+    ScanRecordedV1,
+    ScanStartedV1,
+)
+from shared.scan import CoverageLevel, Frozen, ScanStatus, Verdict
+
+
+class Progress(Frozen):
+    """How far a running scan is; `stage` is the scanner's word for it."""
+
+    stage: str = "identify"
+    artifacts_done: int = 0
+    artifacts_found: int = 1
+
+
+class Update(Frozen):
+    """The state of a submission after an event."""
+
+    submission_id: str
+    user_id: str
+    status: ScanStatus
+    at: datetime
+    progress: Progress | None = None
+    verdict: Verdict | None = None
+    coverage: CoverageLevel | None = None
+    name: str = ""
+    sha256: str = ""
+    size_bytes: int = 0
+
+
+def update_of(event: Event) -> Update | None:
+    """Return what an event says of a submission; None where the live view does not show it."""
+    build = _BUILDERS.get(type(event))
+    return build(event) if build else None
+
+
+def _uploaded(event: FileUploadedV1) -> Update:
+    return Update(
+        submission_id=event.submission_id,
+        user_id=event.user_id,
+        status=ScanStatus.QUEUED,
+        at=event.accepted_at,
+        name=event.name,
+        sha256=event.file.sha256,
+        size_bytes=event.file.size_bytes,
+    )
+
+
+def _started(event: ScanStartedV1) -> Update:
+    return Update(
+        submission_id=event.submission_id,
+        user_id=event.user_id,
+        status=ScanStatus.SCANNING,
+        at=event.started_at,
+        progress=Progress(),
+    )
+
+
+def _progressed(event: ScanProgressedV1) -> Update:
+    progress = Progress(
+        stage=event.stage, artifacts_done=event.artifacts_done, artifacts_found=max(1, event.artifacts_found)
+    )
+    return Update(
+        submission_id=event.submission_id,
+        user_id=event.user_id,
+        status=ScanStatus.SCANNING,
+        at=now(),
+        progress=progress,
+    )
+
+
+def _recorded(event: ScanRecordedV1) -> Update:
+    return Update(
+        submission_id=event.submission_id,
+        user_id=event.user_id,
+        status=event.status,
+        at=event.recorded_at,
+        verdict=event.verdict,
+        coverage=event.coverage,
+        name=event.name,
+        sha256=event.sha256,
+        size_bytes=event.size_bytes,
+    )
+
+
+def _expired(event: ScanExpiredV1) -> Update:
+    return Update(
+        submission_id=event.submission_id,
+        user_id=event.user_id,
+        status=ScanStatus.EXPIRED,
+        at=event.expired_at,
+        verdict=Verdict.UNKNOWN,
+        coverage=CoverageLevel.NONE,
+        name=event.name,
+        sha256=event.sha256,
+        size_bytes=event.size_bytes,
+    )
+
+
+_BUILDERS: dict[type[Event], Callable[[Any], Update]] = {
+    FileUploadedV1: _uploaded,
+    ScanStartedV1: _started,
+    ScanProgressedV1: _progressed,
+    ScanRecordedV1: _recorded,
+    ScanExpiredV1: _expired,
+}

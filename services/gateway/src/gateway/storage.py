@@ -1,0 +1,108 @@
+"""Rows of the gateway: users, one-time links, audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.models.accounts import Action, User
+from gateway.schema import AUDIT_LOG, SIGN_IN_LINKS, USERS
+from shared.clock import aware, now
+from shared.web import Role
+
+
+async def find_user(session: AsyncSession, user_id: str) -> User | None:
+    """Return the user with this id."""
+    return await _find_user(session, USERS.c.id == user_id)
+
+
+async def find_user_by_email(session: AsyncSession, email: str) -> User | None:
+    """Return the user with this e-mail, which is in lower case."""
+    return await _find_user(session, USERS.c.email == email)
+
+
+async def get_user_by_email(session: AsyncSession, email: str) -> User:
+    """Return the user with this e-mail, who is known to be there. Raises NoResultFound."""
+    return _user((await session.execute(sa.select(USERS).where(USERS.c.email == email))).mappings().one())
+
+
+async def find_first_administrator(session: AsyncSession) -> User | None:
+    """Return the oldest administrator who may sign in, one with a password before one without."""
+    query = sa.select(USERS).where(USERS.c.role == Role.ADMIN.value, USERS.c.disabled.is_(False))
+    order = (USERS.c.password_hash.is_(None), USERS.c.created_at)
+    row = (await session.execute(query.order_by(*order).limit(1))).mappings().first()
+    return _user(row) if row else None
+
+
+async def insert_user(session: AsyncSession, user: User) -> bool:
+    """Record a new user; False if the e-mail is taken."""
+    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
+    statement = insert(USERS).values(user.model_dump(mode="python") | {"role": user.role.value})
+    result = await session.execute(statement.on_conflict_do_nothing(index_elements=["email"]))
+    return cast("sa.CursorResult[Any]", result).rowcount == 1
+
+
+async def update_credentials(session: AsyncSession, user_id: str, email: str, password_hash: str) -> None:
+    """Set a user's e-mail and password. Raises IntegrityError if another user has the e-mail."""
+    values = {"email": email, "password_hash": password_hash}
+    await session.execute(sa.update(USERS).where(USERS.c.id == user_id).values(values))
+
+
+async def emails_of(session: AsyncSession, user_ids: Collection[str]) -> dict[str, str]:
+    """Return the e-mails of users by id."""
+    rows = await session.execute(sa.select(USERS.c.id, USERS.c.email).where(USERS.c.id.in_(user_ids)))
+    return {row.id: row.email for row in rows}
+
+
+async def insert_link(session: AsyncSession, token_hash: str, user_id: str, expires_at: datetime) -> None:
+    """Record a one-time link and make the user's earlier ones void."""
+    unused = (SIGN_IN_LINKS.c.user_id == user_id) & SIGN_IN_LINKS.c.used_at.is_(None)
+    await session.execute(sa.delete(SIGN_IN_LINKS).where(unused))
+    values = {"token_hash": token_hash, "user_id": user_id, "expires_at": expires_at}
+    await session.execute(sa.insert(SIGN_IN_LINKS).values(values))
+
+
+async def find_link_user(session: AsyncSession, token_hash: str) -> User | None:
+    """Return whose link this is, if it can still be used."""
+    usable = sa.select(SIGN_IN_LINKS.c.user_id).where(*_usable(token_hash)).scalar_subquery()
+    return await _find_user(session, USERS.c.id == usable)
+
+
+async def spend_link(session: AsyncSession, token_hash: str) -> bool:
+    """Mark the link as used; False if it cannot be used any more."""
+    result = await session.execute(sa.update(SIGN_IN_LINKS).where(*_usable(token_hash)).values(used_at=now()))
+    return cast("sa.CursorResult[Any]", result).rowcount == 1
+
+
+async def insert_audit(
+    session: AsyncSession,
+    actor: str,
+    action: Action,
+    *,
+    target: str | None = None,
+    address: str | None = None,
+    detail: dict[str, str] | None = None,
+) -> None:
+    """Add an entry to the audit log."""
+    values = {"at": now(), "actor": actor, "action": action.value, "target": target, "address": address}
+    await session.execute(sa.insert(AUDIT_LOG).values(values | {"detail": detail or {}}))
+
+
+def _usable(token_hash: str) -> tuple[sa.ColumnElement[bool], ...]:
+    links = SIGN_IN_LINKS.c
+    return links.token_hash == token_hash, links.used_at.is_(None), links.expires_at > now()
+
+
+async def _find_user(session: AsyncSession, condition: sa.ColumnElement[bool]) -> User | None:
+    row = (await session.execute(sa.select(USERS).where(condition))).mappings().one_or_none()
+    return _user(row) if row else None
+
+
+def _user(row: sa.RowMapping) -> User:
+    return User(**{**row, "role": Role(row["role"]), "created_at": aware(row["created_at"])})
