@@ -30,7 +30,7 @@ _FAILURES = (AMQPError, OSError, RuntimeError, TimeoutError)
 _logger = logging.getLogger(__name__)
 
 
-async def ask(call: Awaitable[T], *, timeout_seconds: float = CALL_TIMEOUT_SECONDS) -> T:
+async def ask(call: Awaitable[T], *, timeout_seconds: float | None = None) -> T:
     """Await a call to the broker. Raises UnavailableError if it fails, is cut off or takes too long.
 
     The library cancels its own futures when a connection closes; run as a task of its own,
@@ -38,7 +38,7 @@ async def ask(call: Awaitable[T], *, timeout_seconds: float = CALL_TIMEOUT_SECON
     """
     task = asyncio.ensure_future(call)
     try:
-        await asyncio.wait({task}, timeout=timeout_seconds)
+        await asyncio.wait({task}, timeout=timeout_seconds or CALL_TIMEOUT_SECONDS)
     except asyncio.CancelledError:
         task.cancel()
         raise
