@@ -147,6 +147,7 @@ async def test_a_hash_finds_what_holds_the_bytes(feed: Feed, service: ResultsSer
     await feed(make_completed(2, document=make_document([make_artifact(), inner], number=2)))
 
     assert await _numbers(service, ScanFilter(sha256="AB" * 32)) == [2]
+    assert await _numbers(service, ScanFilter(sha256="AbaB")) == [2]
     assert await _numbers(service, ScanFilter(sha256=make_artifact().sha256)) == [2, 1]
     assert await _numbers(service, ScanFilter(sha256="ab" * 32), caller=BOB) == []
 

@@ -46,7 +46,9 @@ class ScanFilter(Frozen):
     status: ScanStatus | None = None
     name: str | None = Field(default=None, max_length=255, description="Part of the file name, any case.")
     sha256: str | None = Field(
-        default=None, pattern=r"^[0-9a-fA-F]{64}$", description="Of the file or of anything inside."
+        default=None,
+        pattern=r"^[0-9a-fA-F]{4,64}$",
+        description="All or the first digits; of the file or of anything inside.",
     )
     after: datetime | None = Field(default=None, description="Submitted at or after.")
     before: datetime | None = Field(default=None, description="Submitted before.")

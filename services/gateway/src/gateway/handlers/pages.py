@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from shared.clients import ScanFilter
 from shared.events import ReportFormat
 from shared.scan import Frozen, Verdict
 
+_HASH_START = re.compile("[0-9a-f]{4,64}")
 RECENT = 6
 ROWS = 50
 
@@ -111,7 +113,7 @@ def _conditions(filters: views.SubmissionFilters) -> ScanFilter:
     return ScanFilter(
         verdict=filters.verdict,
         name=filters.name or None,
-        sha256=filters.sha256 or None,
+        sha256=filters.sha256 if _HASH_START.fullmatch(filters.sha256) else None,
         after=_midnight(filters.after) if filters.after else None,
         before=_midnight(filters.before + timedelta(days=1)) if filters.before else None,
     )

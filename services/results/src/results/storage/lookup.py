@@ -91,9 +91,11 @@ def _visible(caller: Caller) -> list[sa.ColumnElement[bool]]:
     return [] if caller.sees_everything else [SCANS.c.user_id == caller.user_id]
 
 
-def _holds(sha256: str) -> sa.ColumnElement[bool]:
-    as_root = sa.select(SCANS.c.scan_id).where(SCANS.c.sha256 == sha256)
-    inside = sa.select(ARTIFACTS.c.scan_id).where(ARTIFACTS.c.sha256 == sha256)
+def _holds(sha256_start: str) -> sa.ColumnElement[bool]:
+    # A range, because both databases answer it from the index.
+    first, last = sha256_start, sha256_start.ljust(64, "f")
+    as_root = sa.select(SCANS.c.scan_id).where(SCANS.c.sha256.between(first, last))
+    inside = sa.select(ARTIFACTS.c.scan_id).where(ARTIFACTS.c.sha256.between(first, last))
     return SCANS.c.scan_id.in_(sa.union(as_root, inside).scalar_subquery())
 
 
