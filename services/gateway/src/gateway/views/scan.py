@@ -10,7 +10,7 @@ from gateway.views.findings import FindingView, finding_view, finding_views
 from gateway.views.submissions import SubmissionFacts
 from gateway.views.text import When, as_utc, count_text, duration_text, size_text, when
 from gateway.views.verdicts import CoverageView, VerdictMark, coverage_view, scan_mark, verdict_sentence
-from shared.scan import Finding, Frozen, ScanDocument, ScanStatus
+from shared.scan import CoverageReason, Finding, Frozen, ScanDocument, ScanStatus
 
 
 class Phase(StrEnum):
@@ -102,6 +102,7 @@ _DOING = {
     Phase.UNPACKING: "Looking for files inside",
     Phase.DETECTING: "Detectors are looking at it",
 }
+_UNOPENED = frozenset(CoverageReason) - {CoverageReason.UNSUPPORTED}
 _ADVICE = {
     ScanStatus.FAILED: "The file is safely stored, but nothing is known about it: treat it as not scanned, and submit "
     "it again. If it fails again, an administrator finds the reason in the scanner's log.",
@@ -212,11 +213,12 @@ def _stages(
 
 def _done_details(document: ScanDocument, mark: VerdictMark) -> tuple[str, ...]:
     inside = len(document.artifacts) - 1
+    opened = _UNOPENED.isdisjoint(gap.reason for gap in document.root.coverage.gaps)
     ran = {name for artifact in document.artifacts for name in artifact.covered_by}
     return (
         "stored",
         document.root.content_type.description or document.root.content_type.label,
-        f"{count_text(inside, 'file')} inside" if inside else "nothing inside",
+        f"{count_text(inside, 'file')} inside" if inside else "nothing inside" if opened else "not opened",
         f"{count_text(len(ran), 'detector')} ran" if ran else "none covers this type",
         mark.label,
     )
