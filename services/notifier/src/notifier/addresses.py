@@ -104,14 +104,15 @@ class AddressGuard:
                 f"Webhooks do not go to port {port}, only to {', '.join(map(str, self._ports))}."
             )
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        return Target(scheme=parts.scheme, host=_host(parts.hostname or ""), port=port, path=path)
+        return Target(scheme=parts.scheme, host=_host(parts), port=port, path=path)
 
     async def resolve(self, host: str, port: int) -> list[str]:
         """Return the addresses of the host, all of them allowed.
 
         Raises AddressNotAllowedError if any of them is not, AddressNotFoundError if there is none.
         """
-        addresses = list(dict.fromkeys(await self._resolver(host, port)))
+        found = [host] if _is_address(host) else await self._resolver(host, port)
+        addresses = list(dict.fromkeys(found))
         if not addresses:
             raise AddressNotFoundError("The host name of the webhook has no address.")
         for address in addresses:
@@ -143,25 +144,29 @@ def _split(url: str) -> tuple[SplitResult, int | None]:
     return parts, port
 
 
-def _host(host: str) -> str:
+def _host(parts: SplitResult) -> str:
     """Return the host as it will be looked up; refuse every notation that two parsers may read differently."""
-    if ":" in host:
-        try:
-            return str(IPv6Address(host.partition("%")[0])) if "%" not in host else _refuse_host()
-        except ValueError:
-            return _refuse_host()
-    if _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):
-        try:
+    host = parts.hostname or ""
+    try:
+        if "[" in parts.netloc:
+            return str(IPv6Address("" if "%" in host else host))
+        if _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):
             return str(IPv4Address(host))
-        except ValueError:
-            return _refuse_host()
+    except ValueError:
+        host = ""
     if not _HOST_NAME.fullmatch(host):
-        return _refuse_host()
+        raise AddressNotAllowedError(
+            "The host of a webhook address is a name, an IPv4 address like 192.0.2.1 or an IPv6 address in brackets."
+        )
     return host
 
 
-def _refuse_host() -> str:
-    raise AddressNotAllowedError("The host of a webhook address is a name, an IPv4 address like 192.0.2.1 or [IPv6].")
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _unwrapped(address: Address) -> Address:

@@ -131,12 +131,19 @@ def _header(answer: httpcore.Response, name: bytes) -> str | None:
 
 
 def _describe(error: Exception) -> str:
-    if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-        return f"The receiver's certificate is not good: {error.__cause__.verify_message}."
-    if isinstance(error.__cause__, ssl.SSLError):
+    cause = _tls_cause(error)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"The receiver's certificate is not good: {cause.verify_message}."
+    if cause is not None:
         return "The receiver and we do not agree on encryption."
     if isinstance(error, httpcore.ConnectError | httpcore.ConnectTimeout):
         return "No connection to the receiver."
     if isinstance(error, httpcore.ProtocolError):
         return "The receiver does not answer in HTTP."
     return "The connection to the receiver broke."
+
+
+def _tls_cause(error: BaseException | None) -> ssl.SSLError | None:
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error

@@ -19,6 +19,9 @@ from shared.database import Database
 from shared.messaging import Bus, OutboxRelay
 from shared.web.app import Check
 
+# A claim lasts longer than a try and its record in the database: it runs out only when its process has died.
+_RECORDING_TIME = timedelta(seconds=5)
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -79,5 +82,6 @@ def create_service(settings: Settings, database: Database, guard: AddressGuard) 
         guard,
         Seal(settings.signing_secret()),
         RetrySchedule(settings.webhook_retry_delays),
-        settings.webhook_subscriptions_per_user,
+        lease=timedelta(seconds=2 * settings.webhook_timeout_seconds) + _RECORDING_TIME,
+        subscriptions_per_user=settings.webhook_subscriptions_per_user,
     )

@@ -21,8 +21,6 @@ from shared.web import Caller
 
 logger = logging.getLogger(__name__)
 
-# Much longer than one try may take: it ends only when the process that claimed has died.
-LEASE = timedelta(seconds=60)
 # So that one slow receiver cannot hold all places of the sender.
 PER_SUBSCRIPTION = 2
 
@@ -31,12 +29,20 @@ class NotifierService:
     """Keeps subscriptions and deliveries. A delivery that is queued ends delivered or failed, at least once sent."""
 
     def __init__(
-        self, database: Database, guard: AddressGuard, seal: Seal, schedule: RetrySchedule, subscriptions_per_user: int
+        self,
+        database: Database,
+        guard: AddressGuard,
+        seal: Seal,
+        schedule: RetrySchedule,
+        *,
+        lease: timedelta,
+        subscriptions_per_user: int,
     ) -> None:
         self._database = database
         self._guard = guard
         self._seal = seal
         self._schedule = schedule
+        self._lease = lease
         self._subscriptions_per_user = subscriptions_per_user
         self.on_deliveries_queued: Callable[[], None] = lambda: None
 
@@ -96,7 +102,7 @@ class NotifierService:
         """Return deliveries that are due; they are this process's until the lease ends."""
         async with self._database.transaction() as transaction:
             return await storage.claim_due(
-                transaction.session, limit=limit, per_subscription=PER_SUBSCRIPTION, busy=busy, lease=LEASE
+                transaction.session, limit=limit, per_subscription=PER_SUBSCRIPTION, busy=busy, lease=self._lease
             )
 
     def secret_of(self, delivery: DueDelivery) -> str:
