@@ -14,13 +14,16 @@ import pytest
 from standardwebhooks import Webhook
 
 from notifier.config import Settings
-from notifier.context import create_guard, create_service
+from notifier.context import Context, create_guard, create_service
+from notifier.main import create_app
 from notifier.models import Announcement
 from notifier.service import NotifierService
 from shared.clients.notifier import NewSubscription
 from shared.database import Database
 from shared.events import ScanExpiredV1
+from shared.messaging import Bus
 from shared.migration import migrate
+from shared.testing.bus import envelope
 from shared.testing.webhooks import WebhookReceiver, running_receiver, status
 from shared.web import Caller
 
@@ -64,8 +67,8 @@ async def running_notifier(environment: dict[str, str]) -> AsyncIterator[asyncio
         await process.wait()
 
 
-async def announce(service: NotifierService) -> str:
-    event = ScanExpiredV1(
+def make_event() -> ScanExpiredV1:
+    return ScanExpiredV1(
         submission_id="s",
         scan_id="c",
         user_id="alice",
@@ -75,9 +78,11 @@ async def announce(service: NotifierService) -> str:
         reason="late",
         expired_at=datetime(2025, 3, 4, tzinfo=UTC),
     )
-    event_id = str(uuid4())
-    await service.announce(Announcement(event, event_id, event.expired_at))
-    return event_id
+
+
+async def announce(service: NotifierService) -> None:
+    event = make_event()
+    await service.announce(Announcement(event, str(uuid4()), event.expired_at))
 
 
 async def pause_then_take(writer: asyncio.StreamWriter) -> None:
@@ -124,6 +129,28 @@ async def arrival_of_all(receiver: WebhookReceiver) -> None:
 
 def ids(receiver: WebhookReceiver) -> set[str]:
     return {got.headers["webhook-id"] for got in receiver.received}
+
+
+async def test_an_event_on_the_bus_becomes_a_webhook(
+    environment: dict[str, str], alice: Caller, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    database = Database(settings.database_url.get_secret_value(), schema="notifier")
+    await migrate(database)
+    await database.close()
+    app = create_app(settings, bus)
+    async with running_receiver() as receiver, app.router.lifespan_context(app):
+        context: Context = app.state.context
+        made = await context.service.create_subscription(alice, NewSubscription(url=receiver.url()))
+        message = envelope(make_event())
+        await bus.publish([message, message])
+
+        (got, *_) = await receiver.wait_for(1)
+
+    assert Webhook(made.secret or "").verify(got.body, got.headers)["data"]["name"] == "a.txt"
+    assert len(receiver.received) == 1
 
 
 async def test_production_without_its_settings_says_which_and_stops(environment: dict[str, str]) -> None:
