@@ -69,9 +69,8 @@ async def discard_dead_letter(dead_letter_id: str) -> None:
 
 async def print_sign_in_link() -> None:
     """Print a new one-time sign-in link of the embedded installation's administrator."""
-    from gateway.main import new_sign_in_link
-
     from gateway.config import Settings
+    from gateway.main import new_sign_in_link
 
     data = data_directory()
     settings = Settings(**embedded_settings(data, "gateway"), data_dir=data)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+import typer
 
 
 def regular_files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -36,3 +39,11 @@ def printable(path: object) -> str:
     """Return the path for a terminal: what could move the cursor or fool the eye is escaped."""
     text = str(path).encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def coloured(text: str, colour: str) -> str:
+    """Return the text in a colour if standard output is a terminal (and NO_COLOR is not set)."""
+    return typer.style(text, fg=colour) if _COLOUR else text
+
+
+_COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ

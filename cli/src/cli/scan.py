@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cli.paths import printable, regular_files
+from cli.paths import coloured, printable, regular_files
 from scanner.engine import EngineSettings, ScanEngine
 from shared.scan import Finding, ScanDocument, Verdict
 
@@ -132,7 +132,7 @@ class _Run:
         if self._options.as_json:
             self._line(json.dumps({"path": str(path), **_summary(document)}))
             return
-        verdict = typer.style(document.verdict.value, fg=_COLOURS[document.verdict])
+        verdict = coloured(document.verdict.value, _COLOURS[document.verdict])
         self._line(f"{printable(path)}: {verdict}{_because(document)}")
 
     def _print_error(self, path: Path, message: str) -> None:

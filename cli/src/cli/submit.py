@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 
-from cli.paths import printable, regular_files
+from cli.paths import coloured, printable, regular_files
 from shared.errors import AppError, ClientError, UnavailableError
 
 IN_FLIGHT = 4
@@ -146,7 +146,7 @@ class _Submitter:
         elif not self._wait:
             sys.stdout.write(f"{printable(answer['path'])}: {answer['id']}\n")
         else:
-            verdict = typer.style(answer["verdict"], fg=_COLOURS[answer["verdict"]])
+            verdict = coloured(answer["verdict"], _COLOURS[answer["verdict"]])
             reason = f" ({printable(answer['reason'])})" if answer.get("reason") else ""
             sys.stdout.write(
                 f"{printable(answer['path'])}: {verdict}{reason} {self._http.base_url}submissions/{answer['id']}\n"

@@ -48,12 +48,12 @@ async def _migrate(url: str, service: str) -> None:
 
 
 async def _start_internal_services(stack: AsyncExitStack, bus: Bus) -> dict[str, httpx.AsyncBaseTransport]:
-    from notifier.main import create_app as create_notifier
     from reports.config import Settings as ReportsSettings
     from reports.main import create_app as create_reports
     from scanner.main import create_app as create_scanner
 
     from notifier.config import Settings as NotifierSettings
+    from notifier.main import create_app as create_notifier
     from results.config import Settings as ResultsSettings
     from results.main import create_app as create_results
     from scanner.config import Settings as ScannerSettings
