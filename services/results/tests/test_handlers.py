@@ -34,7 +34,7 @@ def settings(tmp_path: Path, database: Database) -> Settings:
         database_url=SecretStr(str(database.engine.url)),
         objects_url=f"file://{tmp_path}/objects",
         service_secret=SecretStr(SECRET),
-        sweep_seconds=0.05,
+        deadline_sweep_seconds=0.05,
     )
 
 

@@ -37,7 +37,7 @@ async def open_context(settings: Settings, bus: Bus, objects: ObjectStore) -> As
     service = ResultsService(database, objects, bus)
     relay = OutboxRelay(database, bus)
     sweeper = DeadlineSweeper(
-        service, interval_seconds=settings.sweep_seconds, catch_up_seconds=settings.catch_up_seconds
+        service, interval_seconds=settings.deadline_sweep_seconds, catch_up_seconds=settings.deadline_catch_up_seconds
     )
     await relay.start()
     await sweeper.start()
