@@ -222,8 +222,8 @@ async def watch_submissions(socket: WebSocket) -> None:
                 step = {ScanStatus.QUEUED: ScanStatus.SCANNING, ScanStatus.SCANNING: ScanStatus.COMPLETED}
                 status = step.get(facts.status, facts.status)
                 UPLOADED[number] = facts.model_copy(update={"status": status, "verdict": Verdict.CLEAN})
-                row = views.submission_row(UPLOADED[number], now())
-                await socket.send_text(views.render("partials/submission_chip.html", views.SubmissionChip(row=row)))
+            chips = [views.SubmissionChip(row=row) for row in rows()]
+            await socket.send_text("\n".join(views.render("partials/submission_chip.html", chip) for chip in chips))
             await asyncio.sleep(STEP_SECONDS)
     except (WebSocketDisconnect, RuntimeError):
         return

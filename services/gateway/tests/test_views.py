@@ -462,3 +462,8 @@ def test_filters_travel_with_the_cursor() -> None:
 def test_every_status_has_an_error_page(status: int, title: str) -> None:
     page = views.error_page(SHELL, status, "request")
     assert (page.title, page.status) == (title, status)
+
+
+def test_chips_begin_as_the_script_expects_them() -> None:
+    html = views.render("partials/submission_chip.html", views.SubmissionChip(row=ROW))
+    assert html.lstrip().startswith('<span id="submission-sub"')

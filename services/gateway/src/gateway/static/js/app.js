@@ -116,19 +116,29 @@
     document.getElementById("announcer").textContent = text;
   }
 
-  // A chip can arrive before its row does: the scan was faster than the answer to the upload. It is kept for
-  // upload.js. Chips of submissions that this page does not show are kept, too, and the oldest dropped.
+  // A message for a list holds the chips of many submissions, of which the page shows some. htmx would report each
+  // of the others as an error, so chips are put in place here. One can also arrive before its row does, when the
+  // scan was faster than the answer to the upload: such chips are kept for upload.js, the oldest dropped.
   const early = new Map();
   document.addEventListener("htmx:wsBeforeMessage", (event) => {
-    const [, id] = /^\s*<span id="(submission-[\w-]+)"/.exec(event.detail.message) ?? [];
-    if (!id || document.getElementById(id)) return;
+    if (!/^\s*<span id="submission-/.test(event.detail.message)) return;
     event.preventDefault();
     const template = document.createElement("template");
     template.innerHTML = event.detail.message;
-    early.delete(id);
-    early.set(id, template.content.firstElementChild);
-    if (early.size > EARLY_CHIPS_LIMIT) early.delete(early.keys().next().value);
+    for (const chip of [...template.content.children]) placeChip(chip);
   });
+
+  function placeChip(chip) {
+    const place = document.getElementById(chip.id);
+    if (!place) {
+      early.delete(chip.id);
+      early.set(chip.id, chip);
+      if (early.size > EARLY_CHIPS_LIMIT) early.delete(early.keys().next().value);
+    } else if (!place.isEqualNode(chip)) {
+      if (chip.dataset.announce !== place.dataset.announce) announce(chip);
+      place.replaceWith(chip);
+    }
+  }
 
   // --- theme ---
 
