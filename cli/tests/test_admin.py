@@ -64,7 +64,7 @@ def test_a_dead_letter_is_listed_shown_and_replayed(data: Path) -> None:
     listed = [
         json.loads(line) for line in fumehood(data, "admin", "dead-letters", "list", "--json").stdout.splitlines()
     ]
-    assert [(letter["queue"], letter["reason"]) for letter in listed] == [(QUEUE, "no such scan")]
+    assert [(letter["queue"], letter["reason"]) for letter in listed] == [(QUEUE, "internal: no such scan")]
     assert "no such scan" in fumehood(data, "admin", "dead-letters", "list").stdout
 
     shown = json.loads(fumehood(data, "admin", "dead-letters", "show", listed[0]["id"]).stdout)

@@ -15,8 +15,6 @@ from cli.embedded import bus_url, data_directory, embedded_settings
 from shared.errors import ClientError
 from shared.messaging import Bus, DeadLetter, running_bus
 
-_EVERYTHING = 1_000_000
-
 
 @asynccontextmanager
 async def _bus() -> AsyncIterator[Bus]:
@@ -43,21 +41,24 @@ async def list_dead_letters(limit: int, *, as_json: bool) -> None:
 
 
 async def show_dead_letter(dead_letter_id: str) -> None:
-    """Print one dead letter whole. Raises ClientError if there is none."""
+    """Print one dead letter whole. Raises NotFoundError."""
     async with _bus() as bus:
-        letter = await _find(bus, dead_letter_id)
+        letter = await bus.dead_letter(dead_letter_id)
     typer.echo(json.dumps(_as_dict(letter) | {"body": json.loads(letter.message.body)}, indent=2))
 
 
 async def replay_dead_letters(dead_letter_ids: list[str], *, everything: bool) -> None:
-    """Put dead letters back into their queues."""
+    """Put dead letters back into their queues. Raises NotFoundError."""
     if everything == bool(dead_letter_ids):
         raise ClientError("Name the dead letters to replay, or use --all.")
     async with _bus() as bus:
-        ids = [letter.id for letter in await bus.dead_letters(limit=_EVERYTHING)] if everything else dead_letter_ids
-        for dead_letter_id in ids:
-            await bus.replay(dead_letter_id)
-    typer.echo(f"{len(ids)} replayed.")
+        if everything:
+            count = await bus.replay_all()
+        else:
+            for dead_letter_id in dead_letter_ids:
+                await bus.replay(dead_letter_id)
+            count = len(dead_letter_ids)
+    typer.echo(f"{count} replayed.")
 
 
 async def discard_dead_letter(dead_letter_id: str) -> None:
@@ -75,13 +76,6 @@ async def print_sign_in_link() -> None:
     data = data_directory()
     settings = Settings(**embedded_settings(data, "gateway"), data_dir=data)
     typer.echo(await new_sign_in_link(settings))
-
-
-async def _find(bus: Bus, dead_letter_id: str) -> DeadLetter:
-    for letter in await bus.dead_letters(limit=_EVERYTHING):
-        if letter.id == dead_letter_id:
-            return letter
-    raise ClientError(f"There is no dead letter {dead_letter_id}; see `fumehood admin dead-letters list`.")
 
 
 def _as_dict(letter: DeadLetter) -> dict[str, object]:
