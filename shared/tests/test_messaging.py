@@ -6,38 +6,21 @@ import asyncio
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from shared.clock import now
 from shared.errors import ClientError, NotFoundError, PermanentError, UnavailableError
-from shared.events import DeliveryFailedV1, FileUploadedV1, ObjectRef, ReportRequestedV1, ScanStartedV1
+from shared.events import DeliveryFailedV1
 from shared.messaging import Bus, Message
 from shared.testing.bus import Recorder, envelope, until
+from shared.testing.events import REPORT_QUEUE, file_uploaded, report_requested, scan_started
 
 OpenBus = Callable[[], Awaitable[Bus]]
 
-QUEUE = "reports.reports.report_requested.v1"
 CRASHING_CONSUMER = Path(__file__).with_name("crashing_consumer.py")
-
-
-def report_requested(number: int = 1) -> ReportRequestedV1:
-    return ReportRequestedV1(
-        submission_id=str(number), scan_id="scan", user_id="user", format="pdf", requested_at=now()
-    )
-
-
-def file_uploaded() -> FileUploadedV1:
-    return FileUploadedV1(
-        submission_id="1",
-        scan_id="scan",
-        user_id="user",
-        file=ObjectRef(key="k", sha256="0" * 64, size_bytes=1),
-        name="ünï.txt",
-        accepted_at=now(),
-        deadline_at=now(),
-    )
 
 
 async def dead_letter_count(bus: Bus) -> int:
@@ -49,7 +32,7 @@ async def test_what_is_published_arrives_as_it_was(bus: Bus) -> None:
     sent = envelope(report_requested())
     await bus.publish([sent])
 
-    await bus.consume(QUEUE, handler)
+    await bus.consume(REPORT_QUEUE, handler)
     await until(lambda: len(handler.messages) == 1)
 
     received = handler.messages[0]
@@ -82,8 +65,8 @@ async def test_published_messages_survive_until_a_consumer_comes(bus: Bus, open_
 
     handler = Recorder()
     again = await open_test_bus()
-    assert await again.depth(QUEUE) == 50
-    await again.consume(QUEUE, handler)
+    assert await again.depth(REPORT_QUEUE) == 50
+    await again.consume(REPORT_QUEUE, handler)
 
     await until(lambda: len(handler.messages) == 50)
     assert sorted(handler.ids) == sorted(message.id for message in messages)
@@ -91,13 +74,13 @@ async def test_published_messages_survive_until_a_consumer_comes(bus: Bus, open_
 
 async def test_acknowledged_messages_are_gone(bus: Bus, open_test_bus: OpenBus) -> None:
     handler = Recorder()
-    await bus.consume(QUEUE, handler)
+    await bus.consume(REPORT_QUEUE, handler)
     await bus.publish([envelope(report_requested())])
     await until(lambda: len(handler.messages) == 1)
     await bus.close()
 
     again = await open_test_bus()
-    assert await again.depth(QUEUE) == 0
+    assert await again.depth(REPORT_QUEUE) == 0
     assert await again.dead_letters() == []
 
 
@@ -134,8 +117,8 @@ async def test_competing_consumers_share_the_messages(bus: Bus) -> None:
         await handler(message)
         await asyncio.sleep(0.02)
 
-    await bus.consume(QUEUE, lambda message: slowly(first, message), prefetch=2)
-    await bus.consume(QUEUE, lambda message: slowly(second, message), prefetch=2)
+    await bus.consume(REPORT_QUEUE, lambda message: slowly(first, message), prefetch=2)
+    await bus.consume(REPORT_QUEUE, lambda message: slowly(second, message), prefetch=2)
     messages = [envelope(report_requested(number)) for number in range(40)]
     await bus.publish(messages)
 
@@ -156,7 +139,7 @@ async def test_no_more_than_prefetch_handlers_run(bus: Bus) -> None:
         running -= 1
         done += 1
 
-    await bus.consume(QUEUE, handle, prefetch=3)
+    await bus.consume(REPORT_QUEUE, handle, prefetch=3)
     await bus.publish([envelope(report_requested(number)) for number in range(20)])
 
     await until(lambda: done == 20)
@@ -165,7 +148,7 @@ async def test_no_more_than_prefetch_handlers_run(bus: Bus) -> None:
 
 async def test_a_failing_message_is_retried_with_growing_delay_then_given_up(bus: Bus) -> None:
     handler = Recorder(error=UnavailableError("The disk is away."))
-    await bus.consume(QUEUE, handler)
+    await bus.consume(REPORT_QUEUE, handler)
     message = envelope(report_requested())
     await bus.publish([message])
 
@@ -174,7 +157,11 @@ async def test_a_failing_message_is_retried_with_growing_delay_then_given_up(bus
     first, second = (later - earlier for earlier, later in zip(handler.moments, handler.moments[1:], strict=False))
     assert 0.1 <= first < 0.4 <= second < 2
     (letter,) = await bus.dead_letters()
-    assert (letter.message.id, letter.queue, letter.reason) == (message.id, QUEUE, "unavailable: The disk is away.")
+    assert (letter.message.id, letter.queue, letter.reason) == (
+        message.id,
+        REPORT_QUEUE,
+        "unavailable: The disk is away.",
+    )
     assert letter.message.body == message.body
     assert abs((now() - letter.failed_at).total_seconds()) < 10
 
@@ -186,7 +173,7 @@ async def dead_letters_are(bus: Bus, count: int) -> bool:
 @pytest.mark.parametrize("error", [PermanentError("Never."), ClientError("Wrong.")])
 async def test_a_permanent_error_is_given_up_at_once(bus: Bus, error: Exception) -> None:
     handler = Recorder(error=error)
-    await bus.consume(QUEUE, handler)
+    await bus.consume(REPORT_QUEUE, handler)
     await bus.publish([envelope(report_requested())])
 
     await until(lambda: dead_letters_are(bus, 1))
@@ -204,7 +191,7 @@ async def test_a_failure_does_not_hold_up_the_others(bus: Bus) -> None:
             raise RuntimeError
         handled.append(message.id)
 
-    await bus.consume(QUEUE, handle, prefetch=1)
+    await bus.consume(REPORT_QUEUE, handle, prefetch=1)
     await bus.publish([bad, *good])
 
     await until(lambda: len(handled) == 10, timeout_seconds=5)
@@ -212,11 +199,11 @@ async def test_a_failure_does_not_hold_up_the_others(bus: Bus) -> None:
 
 async def test_dead_letters_are_listed_shown_replayed_and_discarded(bus: Bus) -> None:
     handler = Recorder(error=PermanentError("Never."))
-    await bus.consume(QUEUE, handler)
+    await bus.consume(REPORT_QUEUE, handler)
     first, second = envelope(report_requested(1)), envelope(report_requested(2))
     for count, message in enumerate((first, second), start=1):
         await bus.publish([message])
-        await until(lambda count=count: dead_letters_are(bus, count))
+        await until(partial(dead_letters_are, bus, count))
 
     listed = await bus.dead_letters()
     assert [letter.message.id for letter in listed] == [first.id, second.id]
@@ -234,7 +221,7 @@ async def test_dead_letters_are_listed_shown_replayed_and_discarded(bus: Bus) ->
 
 async def test_all_dead_letters_or_those_of_a_queue_are_replayed(bus: Bus) -> None:
     handler = Recorder(error=PermanentError("Never."))
-    await bus.consume(QUEUE, handler)
+    await bus.consume(REPORT_QUEUE, handler)
     await bus.consume("scanner.upload.file_uploaded.v1", handler)
     await bus.publish([envelope(report_requested(number)) for number in range(20)])
     await bus.publish([envelope(file_uploaded())])
@@ -257,7 +244,7 @@ async def test_an_unknown_dead_letter_is_not_found(bus: Bus) -> None:
 async def test_a_tap_hears_durable_and_transient_events_in_order(bus: Bus) -> None:
     handler = Recorder()
     tap = await bus.tap(handler)
-    started = ScanStartedV1(submission_id="1", scan_id="1", user_id="u", started_at=now())
+    started = scan_started()
 
     messages = [envelope(report_requested(number)) for number in range(5)]
     await bus.publish(messages)
@@ -285,9 +272,7 @@ async def test_a_tap_that_fails_goes_on_listening(bus: Bus) -> None:
 
 
 async def test_a_transient_event_without_listeners_is_dropped(bus: Bus) -> None:
-    await bus.publish_transient(
-        envelope(ScanStartedV1(submission_id="1", scan_id="1", user_id="u", started_at=now()))
-    )
+    await bus.publish_transient(envelope(scan_started()))
 
 
 async def test_cancel_lets_running_handlers_finish(bus: Bus) -> None:
@@ -298,7 +283,7 @@ async def test_cancel_lets_running_handlers_finish(bus: Bus) -> None:
         await finish.wait()
         finished.set()
 
-    subscription = await bus.consume(QUEUE, handle)
+    subscription = await bus.consume(REPORT_QUEUE, handle)
     await bus.publish([envelope(report_requested())])
     await started.wait()
     cancelling = asyncio.create_task(subscription.cancel())
@@ -310,7 +295,7 @@ async def test_cancel_lets_running_handlers_finish(bus: Bus) -> None:
     assert finished.is_set()
     await bus.publish([envelope(report_requested())])
     await asyncio.sleep(0.1)
-    assert await bus.depth(QUEUE) == 1
+    assert await bus.depth(REPORT_QUEUE) == 1
 
 
 async def test_what_does_not_finish_in_time_is_delivered_again(bus: Bus) -> None:
@@ -320,14 +305,14 @@ async def test_what_does_not_finish_in_time_is_delivered_again(bus: Bus) -> None
         started.set()
         await asyncio.sleep(3600)
 
-    subscription = await bus.consume(QUEUE, hang)
+    subscription = await bus.consume(REPORT_QUEUE, hang)
     message = envelope(report_requested())
     await bus.publish([message])
     await started.wait()
     await subscription.cancel(drain_seconds=0.05)
 
     handler = Recorder()
-    await bus.consume(QUEUE, handler)
+    await bus.consume(REPORT_QUEUE, handler)
     await until(lambda: handler.ids == [message.id])
 
 
@@ -337,7 +322,7 @@ async def test_a_killed_process_loses_no_message(bus: Bus, bus_url: str) -> None
     await crash(bus_url, expected=5)
 
     handler = Recorder()
-    await bus.consume(QUEUE, handler)
+    await bus.consume(REPORT_QUEUE, handler)
     await until(lambda: len(handler.messages) == 5)
     assert sorted(handler.ids) == sorted(message.id for message in messages)
 
@@ -349,10 +334,10 @@ async def test_a_message_in_work_at_too_many_crashes_is_given_up(bus: Bus, bus_u
         await crash(bus_url, expected=1)
 
     handler = Recorder()
-    await bus.consume(QUEUE, handler)
+    await bus.consume(REPORT_QUEUE, handler)
     await until(lambda: dead_letters_are(bus, 1))
     (letter,) = await bus.dead_letters()
-    assert (letter.message.id, letter.queue, letter.reason) == (message.id, QUEUE, "delivery_limit")
+    assert (letter.message.id, letter.queue, letter.reason) == (message.id, REPORT_QUEUE, "delivery_limit")
     assert handler.messages == []
 
     await bus.replay(letter.id)
@@ -362,7 +347,7 @@ async def test_a_message_in_work_at_too_many_crashes_is_given_up(bus: Bus, bus_u
 async def crash(bus_url: str, *, expected: int) -> None:
     """Kill a consumer that has the given number of messages in work."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(CRASHING_CONSUMER), bus_url, QUEUE, stdout=asyncio.subprocess.PIPE
+        sys.executable, str(CRASHING_CONSUMER), bus_url, REPORT_QUEUE, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     async with asyncio.timeout(30):

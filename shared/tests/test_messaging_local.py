@@ -8,20 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from shared.clock import now
 from shared.errors import PermanentError, UnavailableError
-from shared.events import ReportRequestedV1
 from shared.messaging import LocalBus, Message, RetryPolicy, open_bus
 from shared.messaging.local import store, subscription
 from shared.testing.bus import Recorder, envelope, until
-
-QUEUE = "reports.reports.report_requested.v1"
-
-
-def report_requested(number: int = 1) -> ReportRequestedV1:
-    return ReportRequestedV1(
-        submission_id=str(number), scan_id="scan", user_id="user", format="pdf", requested_at=now()
-    )
+from shared.testing.events import REPORT_QUEUE, report_requested
 
 
 @pytest.fixture
@@ -40,7 +31,7 @@ async def test_a_bus_in_memory_works(url: str) -> None:
     bus = open_bus(url)
     await bus.start()
     handler = Recorder()
-    await bus.consume(QUEUE, handler)
+    await bus.consume(REPORT_QUEUE, handler)
     await bus.publish([envelope(report_requested())])
     await until(lambda: len(handler.messages) == 1)
     await bus.close()
@@ -64,21 +55,21 @@ async def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> No
 
 async def test_only_one_process_consumes_but_others_may_look(path: Path) -> None:
     first, second = await open_local(path), await open_local(path)
-    await asyncio.gather(*(first.consume(queue, Recorder()) for queue in (QUEUE, QUEUE)))
+    await asyncio.gather(*(first.consume(queue, Recorder()) for queue in (REPORT_QUEUE, REPORT_QUEUE)))
 
     with pytest.raises(UnavailableError, match="Another process"):
-        await second.consume(QUEUE, Recorder())
+        await second.consume(REPORT_QUEUE, Recorder())
     assert await second.dead_letters() == []
 
     await first.close()
-    await second.consume(QUEUE, Recorder())
+    await second.consume(REPORT_QUEUE, Recorder())
     await second.close()
 
 
 async def test_a_replay_by_another_process_is_picked_up(path: Path) -> None:
     consumer, operator = await open_local(path), await open_local(path)
     handler = Recorder(error=PermanentError("Never."))
-    await consumer.consume(QUEUE, handler)
+    await consumer.consume(REPORT_QUEUE, handler)
     await operator.publish([envelope(report_requested())])
     await until(lambda: len(handler.messages) == 1, timeout_seconds=5)
     await asyncio.sleep(0.1)
@@ -94,21 +85,21 @@ async def test_a_replay_by_another_process_is_picked_up(path: Path) -> None:
 async def test_concurrent_publishes_share_commits(path: Path) -> None:
     bus = await open_local(path)
     await asyncio.gather(*(bus.publish([envelope(report_requested(number))]) for number in range(500)))
-    assert await bus.depth(QUEUE) == 500
+    assert await bus.depth(REPORT_QUEUE) == 500
     await bus.close()
 
 
 async def test_a_full_disk_is_unavailable_and_publishing_works_again_afterwards(path: Path) -> None:
     bus = await open_local(path)
     await bus.publish([envelope(report_requested())])
-    await bus._store.call(lambda connection: connection.execute("PRAGMA max_page_count = 1") and None)
+    await bus._store.call(lambda connection: connection.execute("PRAGMA max_page_count = 1").fetchone())
 
     with pytest.raises(UnavailableError, match="full"):
         await bus.publish([envelope(report_requested(number)) for number in range(1000)])
-    await bus._store.call(lambda connection: connection.execute("PRAGMA max_page_count = 100000") and None)
+    await bus._store.call(lambda connection: connection.execute("PRAGMA max_page_count = 100000").fetchone())
     await bus.publish([envelope(report_requested())])
 
-    assert await bus.depth(QUEUE) == 2
+    assert await bus.depth(REPORT_QUEUE) == 2
     await bus.close()
 
 
@@ -132,15 +123,15 @@ async def test_a_message_that_cannot_be_settled_now_is_settled_later(
             asyncio.get_running_loop().call_later(0.2, self.connection.execute, "ROLLBACK")
 
     blocker = Blocker()
-    await bus.consume(QUEUE, blocker.handle)
+    await bus.consume(REPORT_QUEUE, blocker.handle)
     await until(lambda: len(handler.messages) == 1)
     await asyncio.sleep(0.6)
     await bus.close()
     blocker.connection.close()
 
     again = await open_local(path)
-    assert await again.depth(QUEUE) == 0
-    await again.consume(QUEUE, handler)
+    assert await again.depth(REPORT_QUEUE) == 0
+    await again.consume(REPORT_QUEUE, handler)
     await asyncio.sleep(0.1)
     assert len(handler.messages) == 1
     await again.close()
@@ -155,11 +146,11 @@ async def test_closing_puts_back_what_is_in_work(path: Path) -> None:
         started.set()
         await asyncio.sleep(3600)
 
-    await bus.consume(QUEUE, hang)
+    await bus.consume(REPORT_QUEUE, hang)
     await bus.publish([envelope(report_requested())])
     await started.wait()
     await bus.close()
 
     again = await open_local(path)
-    assert await again.depth(QUEUE) == 1
+    assert await again.depth(REPORT_QUEUE) == 1
     await again.close()

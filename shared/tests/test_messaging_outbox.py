@@ -15,22 +15,14 @@ from yarl import URL
 from shared.clock import now
 from shared.database import Database
 from shared.errors import PermanentError, UnavailableError
-from shared.events import ReportRequestedV1
 from shared.messaging import AmqpBus, Bus, LocalBus, Message, OutboxRelay
 from shared.messaging.processed import KEPT, prune
 from shared.messaging.tables import OUTBOX, PROCESSED_EVENTS, add_messaging_tables
 from shared.testing.bus import Recorder, RecordingBus, published, until
+from shared.testing.events import REPORT_QUEUE, report_requested
 from shared.testing.proxy import FailingProxy
 
-QUEUE = "reports.reports.report_requested.v1"
-
 OpenDatabase = Callable[[], Awaitable[Database]]
-
-
-def report_requested(number: int = 1) -> ReportRequestedV1:
-    return ReportRequestedV1(
-        submission_id=str(number), scan_id="scan", user_id="user", format="pdf", requested_at=now()
-    )
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)])
@@ -69,6 +61,13 @@ async def queue_events(database: Database, count: int, *, each: int = 100) -> No
         async with database.transaction() as transaction:
             for number in range(first, min(first + each, count)):
                 await transaction.publish(report_requested(number))
+
+
+async def roll_back(database: Database) -> None:
+    async with database.transaction() as transaction:
+        assert await transaction.first_time("2")
+        await transaction.publish(report_requested())
+        raise RuntimeError
 
 
 async def waiting(database: Database) -> int:
@@ -131,9 +130,7 @@ async def test_a_commit_is_published_at_once(database: Database, bus: AwayBus, r
 
 async def test_a_rollback_publishes_nothing(database: Database, bus: AwayBus, relay: OutboxRelay) -> None:
     with pytest.raises(RuntimeError):
-        async with database.transaction() as transaction:
-            await transaction.publish(report_requested())
-            raise RuntimeError
+        await roll_back(database)
     await asyncio.sleep(0.2)
     assert bus.messages == []
 
@@ -146,9 +143,7 @@ async def test_what_another_process_committed_is_found_by_polling(
     await until(lambda: len(bus.messages) == 3, timeout_seconds=5)
 
 
-async def test_events_wait_while_the_bus_is_away(
-    database: Database, bus: AwayBus, relay: OutboxRelay
-) -> None:
+async def test_events_wait_while_the_bus_is_away(database: Database, bus: AwayBus, relay: OutboxRelay) -> None:
     bus.away = True
     await queue_events(database, 300)
     await asyncio.sleep(0.5)
@@ -179,7 +174,9 @@ async def test_a_row_that_cannot_be_published_does_not_hold_up_the_others(
 async def test_a_row_of_an_unknown_type_stays(database: Database, bus: AwayBus, relay: OutboxRelay) -> None:
     async with database.transaction() as transaction:
         await transaction.session.execute(
-            sa.insert(OUTBOX).values(event_id="1", type="future.event.v9", source="/x", time=now(), headers={}, body=b"")
+            sa.insert(OUTBOX).values(
+                event_id="1", type="future.event.v9", source="/x", time=now(), headers={}, body=b""
+            )
         )
     await queue_events(database, 1)
     await until(lambda: len(bus.messages) == 1)
@@ -191,9 +188,7 @@ async def test_a_handled_event_is_marked_once_and_only_with_its_effect(database:
     async with database.transaction() as transaction:
         assert await transaction.first_time("1")
     with pytest.raises(RuntimeError):
-        async with database.transaction() as transaction:
-            assert await transaction.first_time("2")
-            raise RuntimeError
+        await roll_back(database)
     async with database.transaction() as transaction:
         assert not await transaction.first_time("1")
         assert await transaction.first_time("2")
@@ -214,9 +209,7 @@ async def test_old_marks_are_forgotten(database: Database) -> None:
 
 
 @pytest.mark.integration
-async def test_two_relays_share_one_outbox(
-    database_url_for: Callable[[str], str], amqp_bus_url: str
-) -> None:
+async def test_two_relays_share_one_outbox(database_url_for: Callable[[str], str], amqp_bus_url: str) -> None:
     url = database_url_for("reports")
     databases = [Database(url, schema="reports") for _ in range(2)]
     metadata = sa.MetaData()
@@ -228,7 +221,7 @@ async def test_two_relays_share_one_outbox(
     handler = Recorder()
     for bus in buses:
         await bus.start()
-    await buses[0].consume(QUEUE, handler, prefetch=200)
+    await buses[0].consume(REPORT_QUEUE, handler, prefetch=200)
     for relay in relays:
         await relay.start()
 
@@ -265,7 +258,7 @@ async def test_nothing_is_lost_and_nothing_has_two_effects_while_the_connection_
             if first:
                 effects[message.id] += 1
 
-        await bus.consume(QUEUE, handle, prefetch=64)
+        await bus.consume(REPORT_QUEUE, handle, prefetch=64)
         queueing = asyncio.create_task(queue_events(database, 1000, each=20))
         for _ in range(5):
             await asyncio.sleep(0.3)
@@ -279,9 +272,7 @@ async def test_nothing_is_lost_and_nothing_has_two_effects_while_the_connection_
         await bus.close()
 
 
-async def test_events_survive_a_restart_of_everything(
-    database: Database, tmp_path: Path
-) -> None:
+async def test_events_survive_a_restart_of_everything(database: Database, tmp_path: Path) -> None:
     path = tmp_path / "bus.db"
 
     async def run(handler: Recorder | None) -> tuple[Bus, OutboxRelay]:
@@ -289,7 +280,7 @@ async def test_events_survive_a_restart_of_everything(
         await bus.start()
         relay = OutboxRelay(database, bus)
         if handler is not None:
-            await bus.consume(QUEUE, handler)
+            await bus.consume(REPORT_QUEUE, handler)
         await relay.start()
         return bus, relay
 
