@@ -107,6 +107,18 @@ async def open_context(
         )
 
 
+@asynccontextmanager
+async def open_accounts(settings: Settings) -> AsyncIterator[AccountService]:
+    """Open what is needed to work on accounts from the command line."""
+    database = Database(settings.database_url.get_secret_value(), schema="gateway")
+    cache = open_cache(settings.cache_url.get_secret_value())
+    try:
+        yield AccountService(database, Passwords(), RateLimits(cache, settings.cache_prefix), settings)
+    finally:
+        await cache.aclose()
+        await database.close()
+
+
 def _open_clients(
     settings: Settings, transports: Transports, stack: AsyncExitStack
 ) -> tuple[UploadClient, ResultsClient, ReportsClient, NotifierClient]:

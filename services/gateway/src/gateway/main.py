@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from gateway.auth.passwords import Passwords
 from gateway.config import Settings
-from gateway.context import Context, Transports, open_context
+from gateway.context import Context, Transports, open_accounts, open_context
 from gateway.edge import (
     BodyLimitMiddleware,
     LingeringCloseMiddleware,
@@ -61,6 +61,13 @@ def create_app(
 async def ensure_administrator(context: Context) -> str | None:
     """Return the path of a one-time sign-in link for the administrator; None if a password is set already."""
     return await context.accounts.ensure_administrator()
+
+
+async def new_sign_in_link(settings: Settings) -> str:
+    """Return the address of a new one-time sign-in link for the administrator, for use beside a running gateway."""
+    async with open_accounts(settings) as accounts:
+        path = await accounts.create_administrator_link()
+    return (settings.public_url or f"http://localhost:{settings.port}") + path
 
 
 if __name__ == "__main__":

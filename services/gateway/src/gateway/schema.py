@@ -13,7 +13,8 @@ USERS = sa.Table(
     sa.Column("email", sa.String(254), nullable=False, unique=True),
     sa.Column("password_hash", sa.String(255), nullable=True),
     sa.Column("role", sa.String(16), nullable=False),
-    sa.Column("disabled", sa.Boolean, nullable=False, default=False),
+    sa.Column("disabled", sa.Boolean, nullable=False),
+    sa.Column("credentials_changed_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
 )
 

@@ -49,15 +49,23 @@ async def insert_user(session: AsyncSession, user: User) -> bool:
 
 
 async def update_credentials(session: AsyncSession, user_id: str, email: str, password_hash: str) -> None:
-    """Set a user's e-mail and password. Raises IntegrityError if another user has the e-mail."""
-    values = {"email": email, "password_hash": password_hash}
-    await session.execute(sa.update(USERS).where(USERS.c.id == user_id).values(values))
+    """Set a user's e-mail and password, which makes sessions and tokens from before void.
+
+    Raises IntegrityError if another user has the e-mail.
+    """
+    changed = sa.update(USERS).values(email=email, password_hash=password_hash, credentials_changed_at=now())
+    await session.execute(changed.where(USERS.c.id == user_id))
 
 
 async def emails_of(session: AsyncSession, user_ids: Collection[str]) -> dict[str, str]:
     """Return the e-mails of users by id."""
     rows = await session.execute(sa.select(USERS.c.id, USERS.c.email).where(USERS.c.id.in_(user_ids)))
     return {row.id: row.email for row in rows}
+
+
+async def update_hash(session: AsyncSession, user_id: str, password_hash: str) -> None:
+    """Replace the hash of a password that stays the same."""
+    await session.execute(sa.update(USERS).where(USERS.c.id == user_id).values(password_hash=password_hash))
 
 
 async def insert_link(session: AsyncSession, token_hash: str, user_id: str, expires_at: datetime) -> None:
@@ -105,4 +113,5 @@ async def _find_user(session: AsyncSession, condition: sa.ColumnElement[bool]) -
 
 
 def _user(row: sa.RowMapping) -> User:
-    return User(**{**row, "role": Role(row["role"]), "created_at": aware(row["created_at"])})
+    dates = {name: aware(row[name]) for name in ("created_at", "credentials_changed_at")}
+    return User(**{**row, "role": Role(row["role"]), **dates})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -44,19 +45,23 @@ class AccessTokens:
         }
         return jwt.encode({"alg": "ES256", "kid": self._kid, "typ": "JWT"}, claims, self._key)
 
-    def user_id(self, token: str) -> str:
-        """Return whose token this is. Raises NotAuthenticatedError if it is not ours or has expired."""
+    def read(self, token: str) -> tuple[str, datetime]:
+        """Return whose token this is and when it was issued at the latest.
+
+        Raises NotAuthenticatedError if it is not ours or has expired.
+        """
         registry = jwt.JWTClaimsRegistry(
             leeway=5,
             iss={"essential": True, "value": ISSUER},
             aud={"essential": True, "value": AUDIENCE},
             sub={"essential": True},
+            iat={"essential": True},
             exp={"essential": True},
         )
         try:
             claims = jwt.decode(token, self._key, algorithms=_ALGORITHMS).claims
             registry.validate(claims)
-            return str(claims["sub"])
+            return str(claims["sub"]), datetime.fromtimestamp(claims["iat"] + 1, UTC)
         except (JoseError, ValueError, TypeError):
             raise NotAuthenticatedError("The access token is wrong or has expired; get a new one.") from None
 

@@ -52,7 +52,7 @@ async def signed_in(connection: HTTPConnection, context: CurrentContext) -> Iden
     session = await context.sessions.find(session_id) if session_id else None
     if session is None:
         raise NotAuthenticatedError("Sign in to go on.")
-    identity = Identity(await context.accounts.active_user(session.user_id), session_id)
+    identity = Identity(await context.accounts.active_user(session.user_id, session.started_at), session_id)
     connection.state.identity = identity
     return identity
 
@@ -65,7 +65,7 @@ async def require_session(connection: HTTPConnection, context: Context) -> None:
     session = await context.sessions.find(context.cookies.session_id(connection), keep_alive=False)
     if session is None:
         raise NotAuthenticatedError("Sign in to go on.")
-    await context.accounts.active_user(session.user_id)
+    await context.accounts.active_user(session.user_id, session.started_at)
 
 
 async def signed_in_and_meant(request: Request, context: CurrentContext, identity: SignedIn) -> Identity:
@@ -117,7 +117,7 @@ def shell(context: Context, identity: Identity | None) -> views.Shell:
 
 async def _identify(request: Request, context: Context, token: str | None) -> Identity:
     if token:
-        return Identity(await context.accounts.active_user(context.tokens.user_id(token)))
+        return Identity(await context.accounts.active_user(*context.tokens.read(token)))
     identity = await signed_in(request, context)
     if request.method not in SAFE_METHODS:
         require_meant(request, context, identity.session_id, request.headers.get(csrf.HEADER, ""))

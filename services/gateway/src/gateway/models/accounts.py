@@ -24,6 +24,7 @@ class User(Frozen):
     role: Role
     disabled: bool = False
     created_at: datetime
+    credentials_changed_at: datetime = Field(description="Sessions and tokens from before are void.")
 
     @property
     def caller(self) -> Caller:

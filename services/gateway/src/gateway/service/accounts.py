@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 from email_validator import EmailNotValidError, validate_email
@@ -66,12 +66,15 @@ class AccountService:
         """Record an act of the user upon something."""
         await self._record(user.email, action, address, target=target)
 
-    async def active_user(self, user_id: str) -> User:
-        """Return a user who may act. Raises NotAuthenticatedError if there is none or it is disabled."""
+    async def active_user(self, user_id: str, since: datetime) -> User:
+        """Return a user who has shown at `since` who it is.
+
+        Raises NotAuthenticatedError if there is none, it is disabled, or its password was changed later.
+        """
         async with self._database.read() as session:
             user = await storage.find_user(session, user_id)
-        if user is None or user.disabled:
-            raise NotAuthenticatedError("This account does not exist any more or is disabled.")
+        if user is None or user.disabled or since < user.credentials_changed_at:
+            raise NotAuthenticatedError("This account is disabled or has a new password. Sign in again.")
         return user
 
     async def emails_of(self, user_ids: Collection[str]) -> dict[str, str]:
@@ -112,7 +115,14 @@ class AccountService:
         """Return the account with this e-mail, made if there is none; an existing one stays as it is."""
         email = email if email == FIRST_ADMINISTRATOR else _valid_email(email)
         password_hash = await self._passwords.hash(_valid_password(password)) if password is not None else None
-        user = User(id=str(uuid4()), email=email, password_hash=password_hash, role=role, created_at=now())
+        user = User(
+            id=str(uuid4()),
+            email=email,
+            password_hash=password_hash,
+            role=role,
+            created_at=now(),
+            credentials_changed_at=now(),
+        )
         async with self._database.transaction() as transaction:
             created = await storage.insert_user(transaction.session, user)
             if created:
@@ -133,6 +143,14 @@ class AccountService:
             await storage.insert_audit(transaction.session, SYSTEM, Action.LINK_CREATED, target=user.email)
         return f"/welcome/{token}"
 
+    async def create_administrator_link(self) -> str:
+        """Return the path of a new one-time link for the administrator, whose account is made if there is none."""
+        async with self._database.read() as session:
+            administrator = await storage.find_first_administrator(session)
+        if administrator is None:
+            administrator = await self.create_account(self._settings.admin_email or FIRST_ADMINISTRATOR, Role.ADMIN)
+        return await self.create_link(administrator)
+
     async def ensure_administrator(self) -> str | None:
         """Make sure that somebody can administer; return the path of a one-time link, None where a password is set.
 
@@ -146,16 +164,14 @@ class AccountService:
             administrator = await storage.find_first_administrator(session)
         if administrator is not None and administrator.password_hash is not None:
             return None
-        if administrator is None:
-            administrator = await self.create_account(self._settings.admin_email or FIRST_ADMINISTRATOR, Role.ADMIN)
-        return await self.create_link(administrator)
+        return await self.create_administrator_link()
 
     async def _complete_sign_in(self, user: User, password: str, address: str, action: Action) -> None:
         outdated = self._passwords.is_outdated(user.password_hash or "")
         password_hash = await self._passwords.hash(password) if outdated else None
         async with self._database.transaction() as transaction:
             if password_hash is not None:
-                await storage.update_credentials(transaction.session, user.id, user.email, password_hash)
+                await storage.update_hash(transaction.session, user.id, password_hash)
             await storage.insert_audit(transaction.session, user.email, action, address=address)
 
     async def _user_by_email(self, email: str) -> User | None:

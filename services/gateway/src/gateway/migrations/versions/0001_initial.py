@@ -16,6 +16,7 @@ def upgrade() -> None:
         sa.Column("password_hash", sa.String(255), nullable=True),
         sa.Column("role", sa.String(16), nullable=False),
         sa.Column("disabled", sa.Boolean, nullable=False),
+        sa.Column("credentials_changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     )
     op.create_table(
