@@ -8,7 +8,7 @@ from shared.events.base import Event, ObjectRef
 from shared.events.notifier import DeliveryFailedV1
 from shared.events.reports import ReportFailedV1, ReportFormat, ReportReadyV1, ReportRequestedV1
 from shared.events.results import RescanRequestedV1, ScanExpiredV1, ScanRecordedV1
-from shared.events.scanner import ScanCompletedV1, ScanFailedV1, ScanProgressedV1, ScanStartedV1
+from shared.events.scanner import ArtifactFinding, ScanCompletedV1, ScanFailedV1, ScanProgressedV1, ScanStartedV1
 from shared.events.upload import FileUploadedV1, ScanOptions
 
 EVENTS: dict[str, type[Event]] = {
@@ -31,6 +31,7 @@ EVENTS: dict[str, type[Event]] = {
 
 __all__ = [
     "EVENTS",
+    "ArtifactFinding",
     "DeliveryFailedV1",
     "Event",
     "FileUploadedV1",

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from shared.events.base import Event, ObjectRef
-from shared.scan import ScanDocument
+from shared.scan import Finding, Frozen, ScanDocument
 
 
 class ScanStartedV1(Event):
@@ -23,6 +23,13 @@ class ScanStartedV1(Event):
     started_at: datetime
 
 
+class ArtifactFinding(Frozen):
+    """A finding with the name of the artifact it is about."""
+
+    artifact_name: str = Field(description="Name as found; untrusted.")
+    finding: Finding
+
+
 class ScanProgressedV1(Event):
     """How far a scan is. Only the live view needs it."""
 
@@ -35,6 +42,7 @@ class ScanProgressedV1(Event):
     stage: str = Field(description="identify, unpack, detect or verdict.")
     artifacts_found: int
     artifacts_done: int
+    findings: tuple[ArtifactFinding, ...] = Field(default=(), description="All found so far, the first 20 of them.")
 
 
 class ScanCompletedV1(Event):
