@@ -24,9 +24,11 @@ class ScanStartedV1(Event):
 
 
 class ArtifactFinding(Frozen):
-    """A finding with the name of the artifact it is about."""
+    """A finding with what tells the artifact it is about."""
 
+    artifact_id: int
     artifact_name: str = Field(description="Name as found; untrusted.")
+    artifact_size_bytes: int
     finding: Finding
 
 
@@ -39,7 +41,7 @@ class ScanProgressedV1(Event):
     submission_id: str
     scan_id: str
     user_id: str
-    stage: str = Field(description="identify, unpack, detect or verdict.")
+    stage: str = Field(description="identifying, unpacking, inspecting or finished.")
     artifacts_found: int
     artifacts_done: int
     findings: tuple[ArtifactFinding, ...] = Field(default=(), description="All found so far, the first 20 of them.")
