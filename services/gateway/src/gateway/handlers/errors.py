@@ -13,10 +13,12 @@ from gateway import views
 from gateway.context import Context
 from gateway.edge import add_security_headers
 from gateway.handlers.answers import page
-from gateway.handlers.dependencies import shell
+from gateway.handlers.dependencies import shell, signed_in
 from gateway.models.accounts import Identity
 from shared.errors import AppError
 from shared.web import log_error, problem_response, to_app_error
+
+_SAID_BY_THE_PAGE = frozenset({"not_found", "method_not_allowed", "error"})
 
 
 def add_error_answers(app: FastAPI) -> None:
@@ -33,7 +35,7 @@ async def _answer(request: Request, exception: Exception) -> Response:
         return problem_response(request, error)
     if error.status == 401:
         return RedirectResponse(_sign_in_path(request), 303)
-    return _error_page(request, error)
+    return await _error_page(request, error)
 
 
 async def _answer_to_the_unexpected(request: Request, exception: Exception) -> Response:
@@ -44,17 +46,26 @@ async def _answer_to_the_unexpected(request: Request, exception: Exception) -> R
     return response
 
 
-def _error_page(request: Request, error: AppError) -> Response:
+async def _error_page(request: Request, error: AppError) -> Response:
     context: Context = request.app.state.context
-    identity: Identity | None = getattr(request.state, "identity", None)
-    detail = error.message if error.status not in {404, 405, 500} or error.code not in {"not_found", "error"} else None
-    view = views.error_page(
-        shell(context, identity), error.status, _request_id(request), detail, error.retry_after_seconds
-    )
+    frame = shell(context, await _viewer(request, context, error))
+    detail = None if error.code in _SAID_BY_THE_PAGE else error.message
+    view = views.error_page(frame, error.status, _request_id(request), detail, error.retry_after_seconds)
     response = page("pages/error.html", view, error.status)
     if error.retry_after_seconds:
         response.headers["Retry-After"] = str(error.retry_after_seconds)
     return response
+
+
+async def _viewer(request: Request, context: Context, error: AppError) -> Identity | None:
+    """Return who is signed in; where no page was found nobody has asked yet."""
+    known: Identity | None = getattr(request.state, "identity", None)
+    if known is not None or error.status not in {404, 405}:
+        return known
+    try:
+        return await signed_in(request, context)
+    except AppError:
+        return None
 
 
 def _wants_page(request: Request) -> bool:
