@@ -15,6 +15,7 @@ import pytest
 
 READY_SECONDS = 60
 STOP_SECONDS = 40
+ORPHAN_SECONDS = 15
 LINE_LENGTH = 1000  # of a log line in a failure; tracebacks are one line there
 BIN = Path(sys.executable).parent
 
@@ -69,11 +70,23 @@ class ManagedProcess:
         pytest.fail(f"{self.name} is not ready ({answer}). Its log:\n{self.log_tail()}", pytrace=False)
 
     def kill(self) -> None:
-        """End it with SIGKILL, and with it every process it had started; nothing is tidied up."""
+        """End it with SIGKILL. Fails the test if what it had started does not end by itself."""
         process, self._process = self._process, None
         assert process is not None, f"{self.name} is not running"
-        os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
+        deadline = time.monotonic() + ORPHAN_SECONDS
+        while _group_exists(process.pid):
+            if time.monotonic() > deadline:
+                os.killpg(process.pid, signal.SIGKILL)
+                pytest.fail(f"{self.name} was killed, but what it had started lives on", pytrace=False)
+            time.sleep(0.05)
+
+    def wait(self, seconds: float = READY_SECONDS) -> int:
+        """Wait until it ends by itself; return its exit status."""
+        assert self._process is not None, f"{self.name} is not running"
+        process, self._process = self._process, None
+        return process.wait(seconds)
 
     def stop(self) -> int:
         """Ask it to end (SIGTERM) and return its exit status. Fails the test if it does not."""
@@ -94,3 +107,11 @@ class ManagedProcess:
 
     def _is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+
+def _group_exists(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
