@@ -7,6 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.settings import ServiceSettings
+
 MEBIBYTE = 1024 * 1024
 
 
@@ -54,3 +56,12 @@ class EngineSettings(UnpackLimits):
     def artifacts_together(self) -> int:
         """Artifacts looked at at the same time."""
         return self.parallel_artifacts or 2 * self.cores + 2
+
+
+class Settings(EngineSettings, ServiceSettings):
+    """Settings of the scanner service, read from the environment once, in `main.py`."""
+
+    scans_in_flight: int = Field(default=16, ge=1, le=1000, description="Uploaded files scanned at the same time.")
+    rescans_in_flight: int = Field(
+        default=2, ge=1, le=1000, description="Files scanned again at the same time, beside the uploaded ones."
+    )

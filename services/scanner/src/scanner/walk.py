@@ -114,6 +114,7 @@ class Walk:
             willing, await asyncio.gather(*(self._ask(d, subject) for d in willing)), strict=True
         ):
             node.findings.extend(inspection.findings)
+            self._progress.add_findings(node.name, node.size_bytes, inspection.findings)
             if detector.shadow:
                 continue
             node.gaps.extend(inspection.gaps)

@@ -18,7 +18,7 @@ from scanner.errors import DetectorError, PackRefusedError
 from scanner.threads import Threads
 from shared.scan import CoverageGap, CoverageReason, Finding, Location, Verdict
 
-IN_MEMORY_BYTES = 32 * MEBIBYTE
+IN_MEMORY_BYTES = 8 * MEBIBYTE
 MAX_LOCATIONS = 10
 MAX_METADATA_CHARACTERS = 500
 _MATCHES_PER_PATTERN = 100

@@ -38,11 +38,12 @@ class ZipUnpacker:
     """Opens what the central directory lists, and the ranges that it does not list."""
 
     name = "zip"
-    whole = frozenset({"zip"})
-    labels = whole | {
+    labels = frozenset({
         "apk", "docx", "dotx", "epub", "jar", "maff", "msix", "npz", "nupkg", "odp", "ods", "odt", "ooxml",
-        "pptx", "pytorch", "visio", "xlsb", "xlsx", "xpi", "3mf",
-    }  # fmt: skip
+        "pptx", "pytorch", "visio", "xlsb", "xlsx", "xpi", "zip", "3mf",
+    })  # fmt: skip
+    # A document built on zip is its parts and nothing else; what of it can act is in a part.
+    whole = labels
 
     def recognises(self, head: bytes) -> bool:
         """Whether a local file header or an empty archive's end record comes first."""

@@ -41,10 +41,11 @@ rule powershell_encoded_command
         author = "Fumehood"
         reference = "https://attack.mitre.org/techniques/T1027/010/"
     strings:
-        // The Base64 of UTF-16 text: every second byte is zero, which shows as A, Q, g or w.
-        $command = /\bpowershell(\.exe)?["']?\s[^\r\n]{0,200}-(e|ec|en|enc|enco|encod|encode|encoded|encodedc|encodedco|encodedcom|encodedcomm|encodedcomma|encodedcomman|encodedcommand)\s{1,4}["']?([A-Za-z0-9+\/]{2}[AQgw][A-Za-z0-9+\/]A[A-Za-z0-9+\/]{2}A){12}/ nocase ascii wide
+        $command = /\bpowershell(\.exe)?["']?\s[^\r\n]{0,200}-(e|ec|en|enc|enco|encod|encode|encoded|encodedc|encodedco|encodedcom|encodedcomm|encodedcomma|encodedcomman|encodedcommand)\s{1,4}["']?[A-Za-z0-9+\/]{40}/ nocase ascii wide
+        // The Base64 of UTF-16 text of Latin letters: every second byte is zero.
+        $text = /([A-Za-z0-9+\/][AQgw][AB][A-Za-z0-9+\/]A[A-H][A-Za-z0-9+\/]A){5}/ ascii wide
     condition:
-        $command
+        $command and $text
 }
 
 rule powershell_unpacks_and_runs_itself
@@ -75,9 +76,11 @@ rule powershell_runs_machine_code
         $allocate = /\bVirtualAlloc(Ex)?\b/ nocase ascii wide
         $thread = /\bCreate(Remote)?Thread\b|\bGetDelegateForFunctionPointer\b/ nocase ascii wide
         $copy = /\[(System\.)?(Runtime\.InteropServices\.)?Marshal\]\s*::\s*Copy\s*\(|\bWriteProcessMemory\b|\bmemset\b/ nocase ascii wide
-        $code = /\[byte\[\]\][^\r\n]{0,80}(0x[0-9a-f]{1,2}\s*,\s*){16}|FromBase64String\s*\(\s*["'][A-Za-z0-9+\/]{100}/ nocase ascii wide
+        $bytes = "[byte[]]" nocase ascii wide
+        $code = /(0x[0-9a-f]{1,2}\s{0,3},\s{0,3}){16}/ nocase ascii wide
+        $encoded_code = /FromBase64String\s*\(\s*["'][A-Za-z0-9+\/]{100}/ nocase ascii wide
     condition:
-        all of them
+        $allocate and $thread and $copy and (($bytes and $code) or $encoded_code)
 }
 
 rule powershell_switches_off_amsi

@@ -10,8 +10,8 @@ rule shell_over_network
         author = "Fumehood"
         reference = "https://attack.mitre.org/techniques/T1059/004/"
     strings:
-        $bash = /\b(ba|z|k)?sh\s{1,3}-i\s{0,3}(>&|&>|<&|0?<|>)\s{0,3}\/dev\/(tcp|udp)\/[\w.$\{\}-]{3,60}\/[\w$\{\}]{2,20}/
-        $bash_descriptor = /exec\s{1,3}\d{1,3}<>\s{0,3}\/dev\/tcp\/[\w.$\{\}-]{3,60}\/[\w$\{\}]{2,20}\s{0,3}[;&\n][^\n]{0,80}(\bsh\b|\bbash\b|while\s+read)/
+        $bash = /\b(ba|z|k)?sh\s{1,3}-i\s{0,3}(>&|&>|<&|0?<|>)\s{0,3}\/dev\/(tcp|udp)\/[\w.$\{\}-]{3,60}\/[\w$\{\}]{1,20}/
+        $bash_descriptor = /exec\s{1,3}\d{1,3}<>\s{0,3}\/dev\/tcp\/[\w.$\{\}-]{3,60}\/[\w$\{\}]{1,20}\s{0,3}[;&\n][^\n]{0,80}(\bsh\b|\bbash\b|while\s+read)/
         $netcat = /(^|[\n;&|`("'])\s{0,4}(\/bin\/|\/usr\/bin\/)?(nc|ncat|netcat)(\.traditional)?\s[^\n;|]{0,80}-(e|c)\s{1,3}["']?(\/bin\/)?(ba|z|da)?sh\b/
         $fifo = /\bmkfifo\s{1,3}(\/tmp\/\S{1,20}|\S{1,20})[^\n]{0,80}\|\s{0,3}(\/bin\/)?(ba)?sh\s{1,3}-i\s[^\n]{0,40}\|\s{0,3}(nc|ncat|netcat|telnet|openssl)\b/
     condition:

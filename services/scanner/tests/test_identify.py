@@ -1,0 +1,110 @@
+"""Our session must answer what the magika package's own client answers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from itertools import islice
+from pathlib import Path
+
+import magika
+import onnxruntime
+import pytest
+
+from scanner.content import ByteRange
+from scanner.engine import EngineSettings
+from scanner.identify import TypeIdentifier
+from scanner.sessions import wanted_providers
+from scanner.threads import Threads
+
+
+@pytest.fixture(scope="module")
+def reference() -> magika.Magika:
+    return magika.Magika()
+
+
+@pytest.fixture
+async def identifier(settings: EngineSettings) -> AsyncIterator[TypeIdentifier]:
+    threads = Threads.start(settings)
+    loaded = TypeIdentifier.load(settings, threads)
+    yield loaded
+    await loaded.close()
+    threads.close()
+
+
+def real_files() -> Iterator[Path]:
+    folders = ("/usr/share/doc", "/usr/lib/python3", "/usr/share/perl", "/usr/bin", "/usr/share/icons", "/usr/include")
+    for folder in folders:
+        found = (
+            Path(parent) / name
+            for parent, _, names in os.walk(folder)
+            for name in sorted(names)
+            if (Path(parent) / name).is_file()
+        )
+        yield from islice(found, 0, 200, 8)
+
+
+async def test_real_files_are_identified_as_by_magika(identifier: TypeIdentifier, reference: magika.Magika) -> None:
+    paths = list(real_files())
+    assert len(paths) > 50
+
+    ours = await asyncio.gather(*(identifier.identify(ByteRange.whole(path)) for path in paths))
+
+    for path, answer in zip(paths, ours, strict=True):
+        expected = reference.identify_path(path)
+        assert (answer.label, answer.mime_type, answer.group, answer.description, answer.is_text) == (
+            expected.output.label,
+            expected.output.mime_type,
+            expected.output.group,
+            expected.output.description,
+            expected.output.is_text,
+        ), path
+        assert answer.score == pytest.approx(expected.score, abs=5e-3)  # batches of several round differently
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"a",
+        b"1234567",
+        b"\xff\xfe\x00",
+        b"12345678",
+        b" " * 5000,
+        b" " * 5000 + b"x",
+        b"\n\n\n abc \n\n\n",
+        b"\n" * 4090 + b"import os\n" * 3,
+        b"import os\n" + b" " * 9000,
+        b"\x00" * 3000,
+        b"import os\nprint(os.environ)\n" * 100,
+        bytes(range(256)) * 20,
+        "Grüße aus der Küche".encode("utf-16"),
+        b"x" * 1024,
+        b"y" * 4095,
+        b"z" * 4096,
+        b"z" * 4097,
+    ],
+)
+async def test_corner_cases_are_identified_as_by_magika(
+    identifier: TypeIdentifier, reference: magika.Magika, tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "content"
+    path.write_bytes(content)
+
+    answer = await identifier.identify(ByteRange.whole(path))
+
+    assert answer.label == reference.identify_bytes(content).output.label
+
+
+def test_providers_are_asked_for_best_first() -> None:
+    every = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+
+    assert wanted_providers(EngineSettings(), every) == every[1:]
+    assert wanted_providers(EngineSettings(use_tensorrt=True), every) == every
+    assert wanted_providers(EngineSettings(use_gpu=False, use_tensorrt=True), every) == every[2:]
+    assert wanted_providers(EngineSettings(use_tensorrt=True), every[2:]) == every[2:]
+
+
+def test_the_provider_told_is_the_one_in_use(identifier: TypeIdentifier) -> None:
+    assert identifier.provider in onnxruntime.get_available_providers()
