@@ -176,7 +176,6 @@ async def test_consumers_come_back_when_their_queue_was_deleted(bus: AmqpBus, am
     await bus.consume(REPORT_QUEUE, handler)
     async with await aio_pika.connect(amqp_bus_url) as connection:
         await (await connection.channel()).queue_delete(REPORT_QUEUE)
-    await asyncio.sleep(0.5)  # declared again sooner, RabbitMQ 3.10 may forget to tell the consumer
 
     message = envelope(report_requested())
     await publish_until_taken(bus, message)

@@ -22,6 +22,7 @@ CALL_TIMEOUT_SECONDS = 15.0
 _CONNECT_TIMEOUT_SECONDS = 10.0
 _PREPARE_TIMEOUT_SECONDS = 60.0
 _HEARTBEAT_SECONDS = 10
+_PAUSE_BEFORE_REPAIR_SECONDS = 1.0
 _PAUSE_FIRST_SECONDS = 0.2
 _PAUSE_MAX_SECONDS = 5.0
 
@@ -96,8 +97,14 @@ class Link:
     async def repair(self) -> None:
         """Prepare the live connection again, because the broker lacks something. Raises UnavailableError."""
         if self._repairing is None or self._repairing.done():
-            self._repairing = asyncio.create_task(self._prepare(self.connection), name="amqp-repair")
+            self._repairing = asyncio.create_task(self._prepare_later(self.connection), name="amqp-repair")
         await ask(asyncio.shield(self._repairing), timeout_seconds=_PREPARE_TIMEOUT_SECONDS)
+
+    async def _prepare_later(self, connection: AbstractConnection) -> None:
+        # A queue declared again at once after its deletion keeps its consumers on RabbitMQ 3.10, but
+        # they do not get the first messages; a little later they are told, and start anew.
+        await asyncio.sleep(_PAUSE_BEFORE_REPAIR_SECONDS)
+        await self._prepare(connection)
 
     async def close(self) -> None:
         """Disconnect for good."""
