@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from scanner.consumers import create_rescan_router, create_upload_router
 from scanner.engine import EngineSettings, ScanEngine
+from scanner.service import ScannerService
 from scanner.testing import Archives, Scan
+from shared.database import Database
+from shared.events import Event
+from shared.messaging import EventRouter
+from shared.migration import migrate
+from shared.objects import FileObjectStore
 from shared.scan import ScanDocument
+from shared.testing.bus import RecordingBus, envelope
 
 
 @pytest.fixture
@@ -47,3 +55,46 @@ def eicar() -> bytes:
 @pytest.fixture
 def archives() -> Archives:
     return Archives()
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/scanner.sqlite3", schema="scanner")
+    await migrate(database)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def objects(tmp_path: Path) -> FileObjectStore:
+    return FileObjectStore(tmp_path / "objects")
+
+
+@pytest.fixture
+async def bus() -> AsyncIterator[RecordingBus]:
+    bus = RecordingBus()
+    await bus.start()
+    yield bus
+    await bus.close()
+
+
+@pytest.fixture
+def service(
+    database: Database, objects: FileObjectStore, bus: RecordingBus, engine: ScanEngine, settings: EngineSettings
+) -> ScannerService:
+    assert settings.work_dir is not None
+    return ScannerService(database, objects, bus, engine, settings.work_dir)
+
+
+@pytest.fixture
+def feed(service: ScannerService) -> Callable[..., Awaitable[None]]:
+    """Hand an event to its consumer; the same id is the same message."""
+    routers: dict[str, EventRouter] = {
+        "upload": create_upload_router(service),
+        "results": create_rescan_router(service),
+    }
+
+    async def feed(event: Event, event_id: str | None = None) -> None:
+        await routers[event.owner()].handle(envelope(event, event_id=event_id))
+
+    return feed

@@ -58,7 +58,7 @@ class EngineSettings(UnpackLimits):
         return self.parallel_artifacts or 2 * self.cores + 2
 
 
-class Settings(EngineSettings, ServiceSettings):
+class Settings(ServiceSettings, EngineSettings):
     """Settings of the scanner service, read from the environment once, in `main.py`."""
 
     scans_in_flight: int = Field(default=16, ge=1, le=1000, description="Uploaded files scanned at the same time.")
