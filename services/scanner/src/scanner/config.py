@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from shared.settings import ServiceSettings
 
 MEBIBYTE = 1024 * 1024
 
 
-class UnpackLimits(BaseModel):
+class UnpackLimits(BaseModel, frozen=True):
     """Bounds of one scan; each one that bites is said in the coverage."""
-
-    model_config = ConfigDict(frozen=True)
 
     max_depth: int = Field(default=10, ge=0, description="Levels of archives inside archives that are opened.")
     max_artifacts: int = Field(default=10_000, ge=1, description="Files unpacked in one scan.")
