@@ -34,7 +34,12 @@ async def test_progress_is_seen_by_other_replicas(bus: Bus, cache: Redis, monkey
     await bus.publish_transient(
         envelope(
             ScanProgressedV1(
-                submission_id="s-1", scan_id="x", user_id="alice", stage="unpack", artifacts_found=5, artifacts_done=2
+                submission_id="s-1",
+                scan_id="x",
+                user_id="alice",
+                stage="unpacking",
+                artifacts_found=5,
+                artifacts_done=2,
             )
         )
     )
@@ -47,7 +52,7 @@ async def test_progress_is_seen_by_other_replicas(bus: Bus, cache: Redis, monkey
 
     progress = await there.progress("s-1")
     assert progress is not None
-    assert (progress.stage, progress.artifacts_done, progress.artifacts_found) == ("unpack", 2, 5)
+    assert (progress.stage, progress.artifacts_done, progress.artifacts_found) == ("unpacking", 2, 5)
     assert 0 < await cache.ttl("t:progress:s-1") <= live.PROGRESS_SECONDS
 
 

@@ -9,8 +9,8 @@ import pytest
 from gateway.context import Context
 from gateway.handlers import sockets
 from gateway.models.accounts import User
-from shared.events import Event, ScanProgressedV1, ScanRecordedV1
-from shared.scan import CoverageLevel, ScanStatus, Verdict
+from shared.events import ArtifactFinding, Event, ScanProgressedV1, ScanRecordedV1
+from shared.scan import CoverageLevel, DetectorInfo, Finding, ScanStatus, Verdict
 from shared.testing.bus import envelope
 
 
@@ -20,14 +20,23 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sockets, "CHECK_SECONDS", 0.2)
 
 
+FOUND = ArtifactFinding(
+    artifact_name="<b>shell.php", artifact_size_bytes=9,
+    finding=Finding(
+        detector=DetectorInfo(name="rules", version="1", kind="yara"), label="web-shell", verdict=Verdict.MALICIOUS,
+        reason="It runs what it is sent.",
+    ),
+)  # fmt: skip
+
+
 async def happen(context: Context, event: Event) -> None:
     await context.live.receive(envelope(event))
 
 
-def progressed(submission: Any, stage: str = "detect", done: int = 3, found: int = 8) -> ScanProgressedV1:
+def progressed(submission: Any, stage: str = "inspecting", done: int = 3, found: int = 8) -> ScanProgressedV1:
     return ScanProgressedV1(
         submission_id=submission.id, scan_id=submission.scan_id, user_id=submission.user_id, stage=stage,
-        artifacts_found=found, artifacts_done=done,
+        artifacts_found=found, artifacts_done=done, findings=(FOUND,),
     )  # fmt: skip
 
 
@@ -48,7 +57,10 @@ async def test_a_scan_is_shown_as_it_is_then_as_it_goes_then_as_it_ended(
         assert "Queued" in await socket.text()
 
         await happen(context, progressed(submission))
-        assert "3 of 8 found so far" in await socket.text()
+        during = await socket.text()
+        assert "3 of 8 found so far" in during
+        assert "web-shell" in during
+        assert "&lt;b&gt;shell.php" in during
 
         world.record(submission, status=ScanStatus.COMPLETED)
         await happen(context, recorded(submission))
@@ -62,7 +74,7 @@ async def test_after_a_reconnect_the_stage_is_shown_at_once(
     open_socket: Any, browser: Any, context: Context, user: User, world: Any
 ) -> None:
     submission = world.accept(user.id)
-    await happen(context, progressed(submission, stage="unpack", done=1, found=2))
+    await happen(context, progressed(submission, stage="unpacking", done=1, found=2))
     for _ in range(2):
         async with open_socket(f"/ws/submissions/{submission.id}", browser) as socket:
             await socket.next()

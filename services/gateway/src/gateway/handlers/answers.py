@@ -21,10 +21,8 @@ from shared.scan import ScanDocument, ScanStatus
 Outcome = TypeVar("Outcome")
 
 _PHASES = {
-    "identify": views.Phase.IDENTIFYING,
-    "unpack": views.Phase.UNPACKING,
-    "detect": views.Phase.DETECTING,
-    "verdict": views.Phase.DETECTING,
+    "identifying": views.Phase.IDENTIFYING,
+    "unpacking": views.Phase.UNPACKING,
 }
 
 
@@ -121,4 +119,5 @@ def _live_progress(progress: Progress | None) -> views.LiveProgress | None:
         phase=_PHASES.get(progress.stage, views.Phase.DETECTING),
         artifacts_done=progress.artifacts_done,
         artifacts_found=progress.artifacts_found,
+        findings=progress.findings,
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.clock import now
 from shared.events import (
+    ArtifactFinding,
     Event,
     FileUploadedV1,
     ScanExpiredV1,
@@ -21,9 +22,10 @@ from shared.scan import CoverageLevel, Frozen, ScanStatus, Verdict
 class Progress(Frozen):
     """How far a running scan is; `stage` is the scanner's word for it."""
 
-    stage: str = "identify"
+    stage: str = "identifying"
     artifacts_done: int = 0
     artifacts_found: int = 1
+    findings: tuple[ArtifactFinding, ...] = ()
 
 
 class Update(Frozen):
@@ -71,7 +73,10 @@ def _started(event: ScanStartedV1) -> Update:
 
 def _progressed(event: ScanProgressedV1) -> Update:
     progress = Progress(
-        stage=event.stage, artifacts_done=event.artifacts_done, artifacts_found=max(1, event.artifacts_found)
+        stage=event.stage,
+        artifacts_done=event.artifacts_done,
+        artifacts_found=max(1, event.artifacts_found),
+        findings=event.findings,
     )
     return Update(
         submission_id=event.submission_id,
