@@ -10,7 +10,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
+from uuid import uuid4
 
+from shared.clock import now
 from shared.events import EVENTS, Event
 
 EventClass = type[Event]
@@ -27,6 +29,12 @@ class Message:
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
     attempt: int = 1
+
+    @classmethod
+    def of(cls, event: Event) -> Message:
+        """Return the envelope of a new event, as its owner publishes it."""
+        source = f"/fumehood/{event.owner()}"
+        return cls(id=str(uuid4()), type=event.type, source=source, time=now(), body=event.model_dump_json().encode())
 
     @property
     def event_class(self) -> EventClass:

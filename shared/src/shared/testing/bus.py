@@ -8,11 +8,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from uuid import uuid4
+from dataclasses import replace
 
 import sqlalchemy as sa
 
-from shared.clock import now
 from shared.database import Database
 from shared.events import EVENTS, Event
 from shared.messaging import LocalBus, Message, RetryPolicy
@@ -21,14 +20,8 @@ from shared.messaging.tables import OUTBOX
 
 def envelope(event: Event, *, event_id: str | None = None, attempt: int = 1) -> Message:
     """Return the message that its owner would publish for the event; the id is new unless given."""
-    return Message(
-        id=event_id or str(uuid4()),
-        type=event.type,
-        source=f"/fumehood/{event.owner()}",
-        time=now(),
-        body=event.model_dump_json().encode(),
-        attempt=attempt,
-    )
+    message = Message.of(event)
+    return replace(message, id=event_id or message.id, attempt=attempt)
 
 
 async def published(database: Database) -> list[Event]:
