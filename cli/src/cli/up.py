@@ -32,7 +32,8 @@ async def run_up() -> None:
     try:
         async with AsyncExitStack() as stack:
             bus = await stack.enter_async_context(running_bus(bus_url(data)))
-            await asyncio.gather(*(_migrate(database_url(data, service), service) for service in SERVICES))
+            for service in SERVICES:  # one after the other: Alembic's environment is global to the process
+                await _migrate(database_url(data, service), service)
             transports = await _start_internal_services(stack, bus)
             await _serve_gateway(settings, bus, transports)
     finally:
