@@ -5,17 +5,20 @@ Started by the sandbox tests in place of `scanner.sandbox.worker`, with the same
 
 from __future__ import annotations
 
+import codecs
 import ctypes
+import importlib
 import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from scanner.sandbox.worker import main
+from scanner.sandbox.worker import CODECS, main
 from scanner.unpackers.base import Sink
 
 
@@ -117,5 +120,20 @@ class Possessed:
         sink.store(answer, "probe", [], (), "")
 
 
+def become_nobody() -> None:
+    """Drop root before the confinement begins, as in an installation that never had it."""
+    importlib.import_module("pyseccomp")  # what nobody may not read must be loaded before
+    for codec in CODECS:
+        codecs.lookup(codec)
+    folder = sys.argv[2]
+    os.chdir(folder)
+    os.chown(".", 65534, 65534)
+    os.setresuid(65534, 65534, 65534)
+    sys.argv[2] = "."
+
+
 if __name__ == "__main__":
+    if sys.argv[1] == "--as-nobody":
+        del sys.argv[1]
+        become_nobody()
     main({"possessed": Possessed()})

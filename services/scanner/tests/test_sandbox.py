@@ -54,12 +54,22 @@ async def hostile(settings: EngineSettings, tmp_path: Path) -> AsyncIterator[Hos
     await pool.close()
 
 
-@pytest.mark.parametrize(
-    "action",
-    ["connect", "fork", "execute", "read_passwd", "read_parent", "write_outside", "kill_parent"],
-)
+FORBIDDEN = ("connect", "fork", "execute", "read_passwd", "read_parent", "write_outside", "kill_parent")
+
+
+@pytest.mark.parametrize("action", FORBIDDEN)
 async def test_the_worker_may_not(hostile: Hostile, action: str) -> None:
     assert (await hostile.answer(action)).startswith("refused: ")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody; others are tested above")
+async def test_the_worker_without_root_may_not_either(settings: EngineSettings, tmp_path: Path) -> None:
+    pool = await SandboxPool.start(settings, (*HOSTILE, "--as-nobody"))
+    hostile = Hostile(pool, tmp_path)
+    answers = [await hostile.answer(action) for action in FORBIDDEN]
+    await pool.close()
+
+    assert [answer[:9] for answer in answers] == ["refused: "] * len(FORBIDDEN)
 
 
 async def test_the_worker_sees_no_environment_and_an_empty_folder(hostile: Hostile) -> None:
@@ -145,6 +155,11 @@ async def test_nothing_is_left_behind(settings: EngineSettings, tmp_path: Path) 
 async def test_a_worker_that_cannot_start_is_an_error(settings: EngineSettings) -> None:
     with pytest.raises(SandboxError):
         await SandboxPool.start(settings, (sys.executable, "-c", "raise SystemExit(1)"))
+    with pytest.raises(SandboxError):
+        await SandboxPool.start(settings, ("/does/not/exist",))
+
+    assert settings.work_dir is not None
+    assert list(settings.work_dir.iterdir()) == []
 
 
 async def test_workers_are_replaced_after_their_share(settings: EngineSettings, tmp_path: Path) -> None:

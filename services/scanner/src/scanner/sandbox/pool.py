@@ -64,9 +64,13 @@ class SandboxPool:
         folder = Path(tempfile.mkdtemp(prefix="fumehood-sandbox-", dir=settings.work_dir))
         pool = cls(settings, folder, command)
         count = settings.sandbox_workers or max(2, min(4, settings.cores))
-        workers = await asyncio.gather(*(pool._spawn() for _ in range(count)))
+        started = await asyncio.gather(*(pool._spawn() for _ in range(count)), return_exceptions=True)
+        workers = [worker for worker in started if isinstance(worker, WorkerProcess)]
         for worker in workers:
             pool._slots.put_nowait(worker)
+        if len(workers) < count:
+            await pool.close()
+            raise SandboxError("The sandbox workers did not start.")
         pool._report(workers[0])
         return pool
 

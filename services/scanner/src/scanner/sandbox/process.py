@@ -59,16 +59,14 @@ class WorkerProcess:
         folder = Path(tempfile.mkdtemp(dir=parent_folder))
         sizes = (options.memory_bytes, options.file_bytes, options.cpu_seconds)
         arguments = (str(theirs.fileno()), str(folder), *map(str, sizes))
-        with theirs:
-            process = subprocess.Popen(  # noqa: S603, ASYNC220 -- our own program; the fork takes about a millisecond
-                [*command, *arguments],
-                env={},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-            )
+        try:
+            process = _fork([*command, *arguments], theirs)
+        except OSError as error:
+            ours.close()
+            await asyncio.to_thread(folder.rmdir)
+            raise SandboxError(f"A sandbox worker could not be started: {error.strerror}.") from error
+        finally:
+            theirs.close()
         ours.settimeout(0)
         worker = cls(process, ours, folder)
         try:
@@ -143,3 +141,16 @@ class WorkerProcess:
                 CoverageReason.TIMEOUT, "Unpacking took more processor time than its limit and was stopped."
             )
         return JobFailedError(CoverageReason.ERROR, "The parser crashed; what it had not reached was not looked at.")
+
+
+def _fork(command: Sequence[str], connection: socket.socket) -> subprocess.Popen[bytes]:
+    """Start our own program with nothing but its end of the connection; this takes about a millisecond."""
+    return subprocess.Popen(  # noqa: S603 -- the command is ours
+        command,
+        env={},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=(connection.fileno(),),
+        start_new_session=True,
+    )

@@ -23,13 +23,13 @@ from scanner.unpackers import UNPACKERS
 from scanner.unpackers.base import GapReason, LimitReachedError, Sink, Unpacker
 
 # Codecs are imported at first use, which is too late without a file system.
-_CODECS = ("ascii", "cp437", "idna", "latin-1", "utf-8", "utf-16", "utf-32")
+CODECS = ("ascii", "cp437", "idna", "latin-1", "utf-8", "utf-16", "utf-32")
 
 
 def main(unpackers: Mapping[str, Unpacker] = UNPACKERS) -> None:
     """Serve until the scanner closes the socket."""
     descriptor, folder, memory_bytes, file_bytes, cpu_seconds = sys.argv[1:6]
-    for codec in _CODECS:
+    for codec in CODECS:
         codecs.lookup(codec)
     connection = socket.socket(fileno=int(descriptor))
     limits = ProcessLimits(int(memory_bytes), int(file_bytes), int(cpu_seconds))
