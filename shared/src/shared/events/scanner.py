@@ -26,7 +26,6 @@ class ScanStartedV1(Event):
 class ArtifactFinding(Frozen):
     """A finding with what tells the artifact it is about."""
 
-    artifact_id: int
     artifact_name: str = Field(description="Name as found; untrusted.")
     artifact_size_bytes: int
     finding: Finding
