@@ -355,3 +355,36 @@ async def crash(bus_url: str, *, expected: int) -> None:
             assert (await process.stdout.readline()).startswith(b"working")
     process.send_signal(signal.SIGKILL)
     await process.wait()
+
+
+async def test_a_handler_whose_own_work_is_cancelled_is_retried(bus: Bus) -> None:
+    attempts: list[int] = []
+
+    async def handle(message: Message) -> None:
+        attempts.append(message.attempt)
+        if message.attempt == 1:
+            raise asyncio.CancelledError
+
+    await bus.consume(REPORT_QUEUE, handle)
+    await bus.publish([envelope(report_requested())])
+    await until(lambda: attempts == [1, 2])
+
+
+async def test_a_message_published_twice_while_in_work_is_settled_twice(bus: Bus) -> None:
+    started, finish = asyncio.Event(), asyncio.Event()
+
+    async def handle(_: Message) -> None:
+        started.set()
+        await finish.wait()
+
+    await bus.consume(REPORT_QUEUE, handle, prefetch=4)
+    message = envelope(report_requested())
+    await bus.publish([message])
+    await started.wait()
+    await bus.publish([message])
+    await asyncio.sleep(0.2)
+    finish.set()
+    await asyncio.sleep(0.2)
+    await bus.close()
+    await bus.start()
+    assert await bus.depth(REPORT_QUEUE) == 0

@@ -1,11 +1,12 @@
-"""What happens to a message whose handler raised: the one place that decides it for every transport."""
+"""Running a handler, and what happens to its message if it raises: decided here for every transport."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
-from shared.errors import AppError, ClientError, PermanentError
-from shared.messaging.message import RetryPolicy
+from shared.errors import AppError, ClientError, PermanentError, UnavailableError
+from shared.messaging.message import Handler, Message, RetryPolicy
 
 _REASON_MAX_CHARACTERS = 500
 
@@ -23,6 +24,24 @@ class GiveUp:
     """Make it a dead letter."""
 
     reason: str
+
+
+async def run(handler: Handler, message: Message) -> Exception | None:
+    """Run the handler to its end; return what it raised.
+
+    Raises CancelledError only if the task that runs it is cancelled. A cancellation that comes
+    out of the handler's own work is a failure like any other.
+    """
+    try:
+        await handler(message)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        return UnavailableError("The work of the handler was cancelled.")
+    except Exception as error:  # noqa: BLE001 - the edge: whatever a handler raises decides about its message
+        return error
+    return None
 
 
 def after_failure(error: BaseException, attempt: int, policy: RetryPolicy) -> Retry | GiveUp:

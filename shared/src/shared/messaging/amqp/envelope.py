@@ -89,7 +89,7 @@ def decode_leniently(incoming: AbstractIncomingMessage) -> Message:
         return decode(incoming)
     except PermanentError:
         return Message(
-            id=incoming.message_id or "unknown",
+            id=incoming.message_id or str(uuid4()),
             type=incoming.type or incoming.routing_key or "unknown",
             source="unknown",
             time=incoming.timestamp or datetime.fromtimestamp(0, UTC),

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 import aio_pika
 from aio_pika.abc import AbstractConnection
-from aio_pika.exceptions import AMQPError, ChannelPreconditionFailed, ProbableAuthenticationError
+from aio_pika.exceptions import ChannelPreconditionFailed, ProbableAuthenticationError
 from yarl import URL
 
-from shared.errors import PermanentError, UnavailableError
+from shared.errors import AppError, PermanentError, UnavailableError
 from shared.messaging.failure import describe
 
 T = TypeVar("T")
@@ -26,16 +26,19 @@ _PAUSE_BEFORE_REPAIR_SECONDS = 1.0
 _PAUSE_FIRST_SECONDS = 0.2
 _PAUSE_MAX_SECONDS = 5.0
 
-_FAILURES = (AMQPError, OSError, RuntimeError, TimeoutError)
-
 _logger = logging.getLogger(__name__)
 
 
+class NoAnswerError(UnavailableError):
+    """The broker took too long; what was sent may still be on its way."""
+
+
 async def ask(call: Awaitable[T], *, timeout_seconds: float | None = None) -> T:
-    """Await a call to the broker. Raises UnavailableError if it fails, is cut off or takes too long.
+    """Await a call to the broker. Raises UnavailableError if it fails or is cut off, NoAnswerError after the time.
 
     The library cancels its own futures when a connection closes; run as a task of its own,
-    that is told apart from a cancellation of the caller.
+    that is told apart from a cancellation of the caller. Whatever else the library raises,
+    also from a race in its own clean-up, leads to another try on a new connection.
     """
     task = asyncio.ensure_future(call)
     try:
@@ -45,11 +48,11 @@ async def ask(call: Awaitable[T], *, timeout_seconds: float | None = None) -> T:
         raise
     if not task.done():
         task.cancel()
-        raise UnavailableError("RabbitMQ did not answer in time.", retry_after_seconds=5)
+        raise NoAnswerError("RabbitMQ did not answer in time.", retry_after_seconds=5)
     if task.cancelled():
         raise UnavailableError("The connection to RabbitMQ was lost.", retry_after_seconds=5)
     error = task.exception()
-    if isinstance(error, _FAILURES):
+    if isinstance(error, Exception) and not isinstance(error, AppError):
         raise UnavailableError(f"RabbitMQ refused: {describe(error)}", retry_after_seconds=5) from error
     return task.result()
 
@@ -93,6 +96,10 @@ class Link:
                 connection = await self._connect()
                 self._use(connection)
                 self._keeper = asyncio.create_task(self._keep(connection), name="amqp-link")
+
+    def drop(self) -> None:
+        """Give the connection up and make a new one; what waits to be written is thrown away."""
+        self._lost.set()
 
     async def repair(self) -> None:
         """Prepare the live connection again, because the broker lacks something. Raises UnavailableError."""

@@ -11,7 +11,7 @@ from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
 
 from shared.errors import UnavailableError
-from shared.messaging.amqp.link import Link, ask
+from shared.messaging.amqp.link import Link, NoAnswerError, ask
 
 Parcel = tuple[str, str, aio_pika.Message, bool]
 """Exchange, routing key, message, and whether it must reach at least one queue."""
@@ -35,21 +35,26 @@ class Publisher:
         """Publish all at once; return when each is confirmed. Raises UnavailableError if one is not."""
         channel = await self._open_channel()
         underlay = await channel.get_underlay_channel()
-        results: list[object] = await ask(
-            asyncio.gather(
-                *(
-                    underlay.basic_publish(
-                        message.body,
-                        exchange=exchange,
-                        routing_key=routing_key,
-                        properties=message.properties,
-                        mandatory=mandatory,
-                    )
-                    for exchange, routing_key, message, mandatory in parcels
-                ),
-                return_exceptions=True,
-            )
+        publishing = asyncio.gather(
+            *(
+                underlay.basic_publish(
+                    message.body,
+                    exchange=exchange,
+                    routing_key=routing_key,
+                    properties=message.properties,
+                    mandatory=mandatory,
+                )
+                for exchange, routing_key, message, mandatory in parcels
+            ),
+            return_exceptions=True,
         )
+        try:
+            results: Sequence[object] = await ask(publishing)
+        except NoAnswerError:
+            # A broker short of memory or disk reads nothing from who publishes. Trying again on the
+            # same connection would pile the messages up in our memory.
+            self._link.drop()
+            raise
         for result in results:
             if isinstance(result, DeliveredMessage):
                 await self._link.repair()

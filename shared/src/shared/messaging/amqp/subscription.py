@@ -15,7 +15,7 @@ from shared.messaging.amqp.envelope import decode, decode_leniently, encode, enc
 from shared.messaging.amqp.link import CALL_TIMEOUT_SECONDS, Link, ask
 from shared.messaging.amqp.publisher import Publisher
 from shared.messaging.amqp.topology import DEAD, retry_exchange
-from shared.messaging.failure import GiveUp, after_failure
+from shared.messaging.failure import GiveUp, after_failure, run
 from shared.messaging.message import Handler, Message, RetryPolicy
 
 _PAUSE_FIRST_SECONDS = 0.2
@@ -30,6 +30,7 @@ class _Work:
     """A message whose handler runs, and every delivery of it that has to be settled afterwards."""
 
     message: Message
+    malformed: PermanentError | None = None
     deliveries: list[AbstractIncomingMessage] = field(default_factory=list)
 
 
@@ -175,38 +176,44 @@ class AmqpSubscription:
         """
         if self._stopping:
             return
-        message = decode_leniently(incoming)
-        work = self._working.get(message.id)
-        if work is not None:
-            work.deliveries.append(incoming)
-            return
-        work = self._working[message.id] = _Work(message, [incoming])
-        task = asyncio.create_task(self._work(work), name=f"handle {self._queue} {message.id}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        try:
+            work = _Work(decode(incoming))
+        except PermanentError as error:
+            work = _Work(decode_leniently(incoming), malformed=error)
+        running = self._working.setdefault(work.message.id, work)
+        running.deliveries.append(incoming)
+        if running is work:
+            task = asyncio.create_task(self._work(work), name=f"handle {self._queue} {work.message.id}")
+            self._tasks.add(task)
+            task.add_done_callback(self._worked)
+
+    def _worked(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _logger.error("A message of %s stays unsettled until the next connection.", self._queue, exc_info=error)
 
     async def _work(self, work: _Work) -> None:
         try:
             async with self._slots:
-                failure = await self._handle(work)
+                failure = work.malformed or await run(self._handler, work.message)
         finally:
+            # From here on a delivery of the same id may be a retry or a replay, which is not to be
+            # settled by this run.
             del self._working[work.message.id]
-        try:
-            if failure is not None:
-                await self._move(work.message, failure)
-        except (UnavailableError, PermanentError) as error:
-            _logger.warning("Cannot move message %s of %s: %s", work.message.id, self._queue, error.message)
+        if failure is None or await self._moved(work.message, failure):
+            await _settle(work, lambda delivery: delivery.ack())
+        else:
             await asyncio.sleep(_PAUSE_BEFORE_REQUEUE_SECONDS)
             await _settle(work, lambda delivery: delivery.nack(requeue=True))
-        else:
-            await _settle(work, lambda delivery: delivery.ack())
 
-    async def _handle(self, work: _Work) -> Exception | None:
+    async def _moved(self, message: Message, failure: Exception) -> bool:
+        """Publish the message to where it goes next; say whether the broker took it."""
         try:
-            await self._handler(decode(work.deliveries[0]))
-        except Exception as error:  # noqa: BLE001 - the edge: whatever a handler raises decides about its message
-            return error
-        return None
+            await self._move(message, failure)
+        except UnavailableError as error:
+            _logger.warning("Cannot move message %s of %s: %s", message.id, self._queue, error.message)
+            return False
+        return True
 
     async def _move(self, message: Message, failure: Exception) -> None:
         decision = after_failure(failure, message.attempt, self._policy)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 
 from shared.errors import UnavailableError
-from shared.messaging.failure import GiveUp, after_failure
+from shared.messaging.failure import GiveUp, after_failure, run
 from shared.messaging.local import rows
 from shared.messaging.local.rows import Claim
 from shared.messaging.local.store import LocalStore, Operation
@@ -71,6 +71,9 @@ class LocalSubscription:
             except UnavailableError as error:
                 _logger.warning("Cannot take messages from %s: %s", self.queue, error.message)
                 pause = _PAUSE_AFTER_ERROR_SECONDS
+            except Exception:
+                _logger.exception("Cannot take messages from %s.", self.queue)
+                pause = _PAUSE_AFTER_ERROR_SECONDS
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._wake.wait()
@@ -104,19 +107,18 @@ class LocalSubscription:
         await self._settle(operation)
 
     async def _outcome(self, claim: Claim) -> Operation[None]:
-        try:
-            await self._handler(claim.message)
-        except Exception as error:  # noqa: BLE001 - the edge: whatever a handler raises decides about its message
-            decision = after_failure(error, claim.message.attempt, self._policy)
-            if isinstance(decision, GiveUp):
-                return partial(rows.bury, row_id=claim.row_id, reason=decision.reason)
-            return partial(
-                rows.postpone,
-                row_id=claim.row_id,
-                attempt=decision.attempt,
-                delay_seconds=decision.delay_seconds,
-            )
-        return partial(rows.remove, row_id=claim.row_id)
+        failure = await run(self._handler, claim.message)
+        if failure is None:
+            return partial(rows.remove, row_id=claim.row_id)
+        decision = after_failure(failure, claim.message.attempt, self._policy)
+        if isinstance(decision, GiveUp):
+            return partial(rows.bury, row_id=claim.row_id, reason=decision.reason)
+        return partial(
+            rows.postpone,
+            row_id=claim.row_id,
+            attempt=decision.attempt,
+            delay_seconds=decision.delay_seconds,
+        )
 
     async def _settle(self, operation: Operation[None]) -> None:
         while True:
