@@ -92,5 +92,5 @@ def _file_name(name: str, width: int) -> Markup:
 
 def _plain_name(name: str, width: int) -> str:
     """Return an untrusted name for places without markup."""
-    head, tail = shorten(name, width)
+    head, tail = shorten(name or "(no name)", width)
     return plain_name(head) + (f"\N{HORIZONTAL ELLIPSIS}{plain_name(tail)}" if tail else "")
