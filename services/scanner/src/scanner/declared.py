@@ -17,7 +17,7 @@ ACTIVE_EXTENSIONS = {
     "hta": "hta", "htm": "html", "html": "html", "shtml": "html", "svg": "svg", "xhtml": "html",
     "inc": "php", "phar": "php", "php": "php", "php3": "php", "php4": "php", "php5": "php", "php7": "php",
     "php8": "php", "phps": "php", "pht": "php", "phtml": "php",
-    "jsp": "jsp", "jspf": "jsp", "jspx": "jsp",
+    "jsp": "asp", "jspf": "asp", "jspx": "asp",
     "lua": "lua", "py": "python", "pyw": "python", "rb": "ruby", "tcl": "tcl",
     "ps1": "powershell", "psd1": "powershell", "psm1": "powershell",
     "sct": "scriptwsf", "wsc": "scriptwsf", "wsf": "scriptwsf",

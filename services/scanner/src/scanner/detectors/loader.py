@@ -9,6 +9,7 @@ from pathlib import Path
 
 from scanner.config import EngineSettings
 from scanner.detectors.base import Detector
+from scanner.detectors.byte_model import ByteModelDetector
 from scanner.detectors.disguise import DisguiseDetector
 from scanner.detectors.eicar import EicarDetector
 from scanner.detectors.pack import Pack
@@ -35,7 +36,11 @@ def _make_builtin(pack: Pack, settings: EngineSettings, threads: Threads) -> Det
     return make(pack, settings, threads)
 
 
-KINDS: dict[str, Maker] = {"builtin": _make_builtin, "yara": RulesDetector.load}
+KINDS: dict[str, Maker] = {
+    "builtin": _make_builtin,
+    "byte-model": ByteModelDetector.load,
+    "yara": RulesDetector.load,
+}
 
 
 @dataclass(frozen=True, slots=True)

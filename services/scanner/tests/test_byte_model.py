@@ -1,0 +1,280 @@
+"""Byte models: windows, batches, calibration, thresholds and evidence; with a stand-in for the network.
+
+The stand-in gives each exclamation mark one point and says in which position it stood, so every
+expected figure can be counted by hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import importlib.util
+import math
+import random
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from scanner.content import ByteRange
+from scanner.detectors.base import Subject, TypeName
+from scanner.detectors.byte_model import ByteModelConfig, ByteModelDetector
+from scanner.detectors.byte_windows import ByteModelInput, Step, normalise, read_ends, window_starts, window_tokens
+from scanner.detectors.pack import Pack
+from scanner.engine import EngineSettings
+from scanner.errors import PackRefusedError
+from scanner.sessions import ModelSession
+from scanner.threads import Threads
+from shared.scan import ContentType, CoverageReason, Verdict
+
+TRAINING = Path(__file__).parent.parent / "training/script_threat/preprocessing.py"
+STEPS: tuple[Step, ...] = ("utf16-to-utf8", "fold-case", "fold-space", "collapse-space")
+MANIFEST = """
+name = "shouting"
+version = "1.0"
+kind = "byte-model"
+covers = ["javascript"]
+sha256 = "{sha256}"
+[thresholds]
+suspicious = 0.5
+malicious = 0.9
+[calibration]
+method = "platt"
+slope = 1.0
+intercept = -3.0
+[input]
+evidence = "evidence"
+normalise = ["utf16-to-utf8", "fold-case", "fold-space", "collapse-space"]
+window = 256
+stride = 192
+alignment = 64
+max_bytes = 4096
+also_scores = ["shell"]
+[input.golden]
+text = "Hello!"
+logit = 1.0
+tolerance = 0.01
+"""
+
+
+class Shouting:
+    """Counts exclamation marks; keeps the shapes of its batches."""
+
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+
+    def run(self, outputs: Sequence[str], inputs: dict[str, NDArray[np.int32]]) -> list[NDArray[np.float32]]:
+        assert list(outputs) == ["score", "evidence"]
+        tokens = inputs["tokens"]
+        self.shapes.append(tokens.shape)
+        evidence = (tokens == ord("!")).reshape(len(tokens), -1, 64).sum(axis=2).astype(np.float32)
+        return [evidence.sum(axis=1), evidence]
+
+
+Make = Callable[..., ByteModelDetector]
+
+
+@pytest.fixture
+async def make(tmp_path: Path) -> AsyncIterator[Make]:
+    made: list[ByteModelDetector] = []
+    settings = EngineSettings()
+    threads = Threads.start(settings)
+
+    def build(model: Any = None, **changes: str) -> ByteModelDetector:
+        (tmp_path / "model.onnx").write_bytes(b"stand-in")
+        (tmp_path / "MODEL_CARD.md").write_text("# shouting")
+        manifest = MANIFEST.format(sha256=hashlib.sha256(b"stand-in").hexdigest())
+        for old, new in changes.items():
+            manifest = manifest.replace(f"{old} = ", f"{new}\n# ")
+        (tmp_path / "detector.toml").write_text(manifest)
+        pack = Pack.read(tmp_path)
+        session = ModelSession(model or Shouting(), "CPUExecutionProvider", max_batch=4, parallel_runs=2)
+        detector = ByteModelDetector(pack, ByteModelConfig.of(pack), session, settings, threads)
+        made.append(detector)
+        return detector
+
+    yield build
+    for detector in made:
+        await detector.close()
+    threads.close()
+
+
+@pytest.fixture
+def subject(tmp_path: Path) -> Callable[..., Subject]:
+    def build(content: bytes, label: str = "javascript") -> Subject:
+        path = tmp_path / f"{hashlib.md5(content).hexdigest()}.js"
+        path.write_bytes(content)
+        kind = ContentType(label=label, mime_type="x/y", group="code", description=label, score=1, is_text=True)
+        return Subject(ByteRange.whole(path), "a.js", kind, frozenset({TypeName(label, "code")}))
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("marks", "verdict", "score"),
+    [
+        (0, None, None),
+        (2, None, None),
+        (3, Verdict.SUSPICIOUS, 0.5),
+        (5, Verdict.SUSPICIOUS, 1 / (1 + math.exp(-2))),
+        (6, Verdict.MALICIOUS, 1 / (1 + math.exp(-3))),
+    ],
+)
+async def test_the_calibrated_score_meets_the_thresholds(
+    make: Make, subject: Callable[..., Subject], marks: int, verdict: Verdict | None, score: float | None
+) -> None:
+    inspection = await make().inspect(subject(b"alert(1)\n" + b"!" * marks))
+
+    if verdict is None:
+        assert inspection.findings == ()
+        return
+    (finding,) = inspection.findings
+    assert finding.verdict is verdict
+    assert finding.score == pytest.approx(score)
+    assert finding.detector.provider == "CPUExecutionProvider"
+    assert inspection.gaps == ()
+
+
+async def test_the_evidence_is_where_it_stands_in_the_original(make: Make, subject: Callable[..., Subject]) -> None:
+    """White space collapses before the model reads, so places in its window are not places in the file."""
+    content = b"x = 1;   \n" * 30 + b"shout('!!!!!!!!');\n" + b"y = 2;\n" * 10
+    (finding,) = (await make().inspect(subject(content))).findings
+
+    heaviest = finding.locations[0]
+    assert heaviest.start <= content.index(b"!") < heaviest.end
+    assert heaviest.first_line is not None
+    assert heaviest.last_line is not None
+    assert heaviest.first_line <= 31 <= heaviest.last_line
+    assert sum(location.weight or 0 for location in finding.locations) == pytest.approx(1)
+    assert "line" in finding.reason
+
+
+async def test_the_worst_window_decides(make: Make, subject: Callable[..., Subject]) -> None:
+    content = b"a" * 1000 + b"!" * 6 + b"b" * 1000
+    (finding,) = (await make().inspect(subject(content))).findings
+
+    assert finding.score == pytest.approx(1 / (1 + math.exp(-3)))
+
+
+async def test_windows_of_many_files_share_runs(make: Make, subject: Callable[..., Subject]) -> None:
+    model = Shouting()
+    detector = make(model)
+    subjects = [subject(b"z" * 100 + b"!" * number) for number in range(12)]
+    inspections = await asyncio.gather(*(detector.inspect(one) for one in subjects))
+
+    assert [bool(inspection.findings) for inspection in inspections] == [number >= 3 for number in range(12)]
+    assert len(model.shapes) < 12
+
+
+async def test_of_a_large_file_both_ends_are_read_and_that_is_said(make: Make, subject: Callable[..., Subject]) -> None:
+    detector = make()
+    hidden = await detector.inspect(subject(b"a" * 4000 + b"!" * 9 + b"a" * 6000))
+    found = await detector.inspect(subject(b"a" * 9000 + b"\n" + b"!" * 9))
+
+    assert hidden.findings == ()
+    assert [gap.reason for gap in hidden.gaps] == [CoverageReason.TOO_LARGE]
+    assert found.findings[0].locations[0].start <= 9001 < found.findings[0].locations[0].end
+    assert found.findings[0].locations[0].first_line is None
+
+
+async def test_utf_16_is_read_as_text(make: Make, subject: Callable[..., Subject]) -> None:
+    text = "x = 1;\r\n" * 5 + "!" * 8
+    (finding,) = (await make().inspect(subject(text.encode("utf-16")))).findings
+
+    assert finding.verdict is Verdict.MALICIOUS
+    assert finding.locations[0].end <= len(text.encode("utf-16"))
+
+
+async def test_in_shadow_every_score_is_recorded(make: Make, subject: Callable[..., Subject]) -> None:
+    (finding,) = (await make(version='version = "1.0"\nmode = "shadow"').inspect(subject(b"calm"))).findings
+
+    assert finding.shadow
+    assert finding.verdict is Verdict.CLEAN
+
+
+def test_it_wants_what_it_covers_and_what_it_also_scores(make: Make, subject: Callable[..., Subject]) -> None:
+    detector = make()
+
+    assert detector.wants(subject(b"x", "javascript"))
+    assert detector.wants(subject(b"x", "shell"))
+    assert not detector.wants(subject(b"x", "csv"))
+    assert not detector.wants(subject(b"", "javascript"))
+    assert detector.covered.includes(TypeName("javascript", "code"))
+    assert not detector.covered.includes(TypeName("shell", "code"))
+
+
+def test_a_model_that_misses_its_golden_text_is_refused(make: Make) -> None:
+    make().check_golden()
+    with pytest.raises(PackRefusedError, match="golden"):
+        make(logit="logit = 2.0").check_golden()
+
+
+@pytest.mark.parametrize(
+    ("table", "replacement", "reason"),
+    [
+        ("window", "window = 1", "window"),
+        ("method", 'method = "guess"', "method"),
+        ("normalise", 'normalise = ["rot13"]', "normalise"),
+    ],
+)
+def test_a_wrong_manifest_is_refused(make: Make, table: str, replacement: str, reason: str) -> None:
+    with pytest.raises(PackRefusedError, match=reason):
+        make(**{table: replacement})
+
+
+@pytest.fixture(scope="module")
+def training() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("script_threat_preprocessing", TRAINING)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+SCRIPTS = [
+    b"",
+    b"x",
+    b"  Import  OS\r\n\r\n\tprint(1)\n",
+    b"\xef\xbb\xbf<?PHP echo 1;",
+    "Wörter, 文字, 🎈 \r\n".encode("utf-16"),
+    "$Text = 1\r\n".encode("utf-16-le") * 300,
+    "$Text = 1\r\n".encode("utf-16-be") * 300,
+    b"odd \xff\xfe bytes\x00\x01" * 50,
+    b"line of code;\n" * 1000,
+    b"big   file\n" * 120_000,
+    random.Random(4).randbytes(9000),
+]
+
+
+@pytest.mark.parametrize("number", range(len(SCRIPTS)))
+def test_scripts_are_read_as_in_training(training: ModuleType, tmp_path: Path, number: int) -> None:
+    declared = ByteModelInput(
+        window=training.WINDOW,
+        stride=training.STRIDE,
+        alignment=training.ALIGNMENT,
+        max_bytes=training.MAX_BYTES,
+        padding_token=training.PADDING_TOKEN,
+    )
+    data = SCRIPTS[number]
+    path = tmp_path / "script"
+    path.write_bytes(data)
+    read, cut, left_out = read_ends(ByteRange.whole(path), declared.max_bytes)
+    ours = normalise(read, cut, left_out, STEPS)
+    reference = training.normalise(data)
+
+    assert np.array_equal(ours.codes, reference.codes)
+    assert np.array_equal(ours.offsets, reference.offsets)
+    starts = window_starts(len(ours.codes), declared)
+    assert starts == training.window_starts(len(reference.codes))
+    expected = training.tokenise(reference.codes, starts)
+    for start, row in zip(starts, expected, strict=True):
+        window = window_tokens(ours.codes, start, declared)
+        assert np.array_equal(window, row[: len(window)])
+        assert (row[len(window) :] == training.PADDING_TOKEN).all()
