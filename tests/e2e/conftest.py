@@ -1,7 +1,7 @@
 """Fixtures of the end-to-end tests: both installations, a signed-in API client, a browser page.
 
 `stack` and `up` are started once and shared; a test that kills something starts it again. For an installation
-with settings of its own: `running_stack(servers, tmp_path, {...})` or `UpStack(tmp_path, {...})`.
+with settings of its own: `running_stack(servers, tmp_path, {...})` or `running_up(tmp_path, {...})`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
-from installations import Installation, Servers, Stack, UpStack, running_stack
+from installations import Installation, Servers, Stack, UpStack, running_stack, running_up
 from playwright.async_api import Browser, Page, async_playwright
 
 from shared.testing.servers import ObjectServer, PostgresServer, RabbitServer, RedisServer
@@ -50,10 +50,8 @@ def stack(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.fixture(scope="session")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpStack]:
     """`fumehood up` on embedded backends."""
-    running = UpStack(tmp_path_factory.mktemp("up"))
-    running.start()
-    yield running
-    running.stop()
+    with running_up(tmp_path_factory.mktemp("up")) as running:
+        yield running
 
 
 @pytest.fixture(params=["stack", "up"])

@@ -29,14 +29,15 @@ class Installation:
     url: str
     processes: dict[str, ManagedProcess]
 
-    def api(self) -> httpx.Client:
-        """Return a client of the API, signed in as the administrator. Close it after use."""
-        client = httpx.Client(base_url=self.url, timeout=60)
-        form = {"username": ADMINISTRATOR[0], "password": ADMINISTRATOR[1]}
-        answer = client.post("/api/v1/auth/token", data=form)
-        assert answer.status_code == 200, answer.text
-        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-        return client
+    @contextmanager
+    def api(self) -> Iterator[httpx.Client]:
+        """Give a client of the API, signed in as the administrator."""
+        with httpx.Client(base_url=self.url, timeout=60) as client:
+            form = {"username": ADMINISTRATOR[0], "password": ADMINISTRATOR[1]}
+            answer = client.post("/api/v1/auth/token", data=form)
+            assert answer.status_code == 200, answer.text
+            client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+            yield client
 
     def kill(self, service: str) -> None:
         """End the process that holds a service with SIGKILL."""
@@ -166,6 +167,17 @@ def running_stack(servers: Servers, folder: Path, settings: Mapping[str, str] | 
         yield stack
     finally:
         stack.stop()
+
+
+@contextmanager
+def running_up(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[UpStack]:
+    """Run `fumehood up` with its data in a folder, and stop it."""
+    up = UpStack(folder, settings)
+    try:
+        up.start()
+        yield up
+    finally:
+        up.stop()
 
 
 def migrate(admin_url: str, role_prefix: str, passwords: Mapping[str, str]) -> None:

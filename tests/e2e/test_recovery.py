@@ -12,13 +12,13 @@ from typing import Any
 
 import httpx
 import pytest
-from installations import Installation, Servers, UpStack, running_stack, wait_for
+from installations import Installation, Servers, running_stack, running_up, wait_for
 from webhooks import SETTINGS, WebhookReceiver, webhook_receiver
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 SUBMISSIONS = 60
-MEMBERS = 30
+MEMBERS = 20
 STILL_OPEN = 10
 ENDED = {"completed", "failed", "expired"}
 
@@ -37,10 +37,8 @@ def own_installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator
         with running_stack(servers, tmp_path, SETTINGS) as stack:
             yield stack
     else:
-        up = UpStack(tmp_path, SETTINGS)
-        up.start()
-        yield up
-        up.stop()
+        with running_up(tmp_path, SETTINGS) as up:
+            yield up
 
 
 def archive(number: int) -> bytes:

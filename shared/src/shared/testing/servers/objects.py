@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,8 @@ class ObjectServer:
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
-                self.client().list_buckets()
+                with closing(self.client()) as client:
+                    client.list_buckets()
             except (BotoCoreError, ClientError) as error:
                 if self._process is None or time.monotonic() > deadline or self._process.poll() is not None:
                     fail_for_missing("S3", str(self._endpoint), VARIABLE, f"{error}\n{self._log()}")
@@ -64,7 +66,7 @@ class ObjectServer:
                 return
 
     def client(self) -> Any:
-        """Return a boto3 client of this server."""
+        """Return a boto3 client of this server. Close it after use."""
         return boto3.client(
             "s3",
             endpoint_url=self._endpoint,
@@ -77,7 +79,8 @@ class ObjectServer:
     def create_bucket(self) -> str:
         """Return the name of a new, empty bucket."""
         name = new_name().replace("_", "-")
-        self.client().create_bucket(Bucket=name)
+        with closing(self.client()) as client:
+            client.create_bucket(Bucket=name)
         self._buckets.append(name)
         return name
 
@@ -129,8 +132,8 @@ class ObjectServer:
         return (self._directory / "log").read_text(errors="replace")[-2000:]
 
     def _remove_bucket(self, bucket: str) -> None:
-        client = self.client()
-        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-            for entry in page.get("Contents", []):
-                client.delete_object(Bucket=bucket, Key=entry["Key"])
-        client.delete_bucket(Bucket=bucket)
+        with closing(self.client()) as client:
+            for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+                for entry in page.get("Contents", []):
+                    client.delete_object(Bucket=bucket, Key=entry["Key"])
+            client.delete_bucket(Bucket=bucket)
