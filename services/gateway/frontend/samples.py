@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime, timedelta
 
-from gateway.views import LiveFinding, LiveProgress, Phase, SubmissionFacts
+from gateway.views import LiveProgress, Phase, SubmissionFacts
+from shared.events import ArtifactFinding
 from shared.scan import (
     Artifact,
     ContentType,
@@ -259,8 +260,6 @@ PROGRESS = (
         phase=Phase.DETECTING,
         artifacts_done=6,
         artifacts_found=9,
-        findings=(
-            LiveFinding(artifact_id=1, artifact_name="uploads/avatar.php", artifact_size_bytes=2048, finding=WEB_SHELL),
-        ),
+        findings=(ArtifactFinding(artifact_name="uploads/avatar.php", artifact_size_bytes=2048, finding=WEB_SHELL),),
     ),
 )

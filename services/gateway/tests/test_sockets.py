@@ -188,6 +188,23 @@ async def test_when_a_service_is_away_the_browser_is_told_to_come_back(
         assert (await socket.next())["code"] == 1013
 
 
+async def test_an_error_that_nobody_expected_is_in_the_log(
+    open_socket: Any,
+    browser: Any,
+    context: Context,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def fail(*_args: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(type(context.submissions), "detail", fail)
+    async with open_socket("/ws/submissions/1", browser) as socket:
+        await socket.next()
+        assert (await socket.next())["code"] == 1013
+    assert "a defect" in caplog.text
+
+
 async def test_a_browser_that_leaves_leaves_no_watch(
     open_socket: Any, browser: Any, context: Context, user: User, world: Any
 ) -> None:

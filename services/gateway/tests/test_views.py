@@ -17,6 +17,7 @@ from gateway.views.findings import percent, place_text
 from gateway.views.rendering import PACKAGE_ROOT, TEMPLATES_ROOT, static_url
 from gateway.views.text import count_text, duration_text, file_name, plain_name, shorten, size_text, when
 from gateway.views.verdicts import coverage_view, scan_mark, verdict_sentence
+from shared.events import ArtifactFinding
 from shared.scan import (
     Artifact,
     ContentType,
@@ -125,7 +126,7 @@ def completed_scan() -> views.ScanView:
 
 
 def running_scan(status: ScanStatus = ScanStatus.SCANNING) -> views.ScanView:
-    live = views.LiveFinding(artifact_id=1, artifact_name=HOSTILE, artifact_size_bytes=1000, finding=finding())
+    live = ArtifactFinding(artifact_name=HOSTILE, artifact_size_bytes=1000, finding=finding())
     progress = views.LiveProgress(phase=views.Phase.DETECTING, artifacts_done=2, artifacts_found=5, findings=(live,))
     return views.scan_view(facts(status), None, progress, NOW)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from fastapi import APIRouter, WebSocket
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from gateway.auth.csrf import is_own_origin
 from gateway.context import Context
@@ -13,8 +13,7 @@ from gateway.handlers.dependencies import CurrentContext, require_session, signe
 from gateway.handlers.feeds import Feed, ListFeed, ScanFeed
 from gateway.live import Watch
 from gateway.models.accounts import Identity
-from shared.errors import AppError
-from shared.web import log_error
+from shared.web import log_error, to_app_error
 
 PAUSE_SECONDS = 0.2
 CHECK_SECONDS = 15.0
@@ -64,8 +63,11 @@ async def _send_all(socket: WebSocket, context: Context, open_feed: Callable[[Id
         # Watching begins before the state is read, so that nothing falls in between.
         with feed.watch() as watch:
             await _follow(socket, context, feed, watch)
-    except AppError as error:
-        log_error(error, error)
+    except WebSocketDisconnect:
+        return DONE
+    except Exception as exception:  # noqa: BLE001 - the edge of sockets, where errors become close codes
+        error = to_app_error(exception)
+        log_error(error, exception)
         return _CLOSE_CODES.get(error.status, TRY_AGAIN)
     return DONE
 

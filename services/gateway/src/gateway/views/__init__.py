@@ -25,7 +25,7 @@ from gateway.views.pages import (
     error_page,
 )
 from gateway.views.rendering import render
-from gateway.views.scan import LiveFinding, LiveProgress, Phase, ScanView, scan_view
+from gateway.views.scan import LiveProgress, Phase, ScanView, scan_view
 from gateway.views.submissions import SubmissionFacts, SubmissionFilters, SubmissionRow, submission_row
 
 __all__ = [
@@ -34,7 +34,6 @@ __all__ = [
     "FlashKind",
     "HomePage",
     "IssuedWebhook",
-    "LiveFinding",
     "LiveProgress",
     "Phase",
     "ScanLive",

@@ -34,7 +34,8 @@ class FindingView(Frozen):
     """One finding, with the artifact it is about."""
 
     key: str
-    artifact_id: int
+    artifact_id: int | None
+    """None while the scan runs: its artifacts have no numbers yet."""
     artifact_name: str
     mark: VerdictMark
     label: str
@@ -58,7 +59,9 @@ def finding_views(artifacts: tuple[Artifact, ...]) -> tuple[FindingView, ...]:
     return tuple(finding_view(finding, f"{a.id}-{number}", a.id, a.name, a.size_bytes) for a, number, finding in found)
 
 
-def finding_view(finding: Finding, key: str, artifact_id: int, artifact_name: str, size_bytes: int) -> FindingView:
+def finding_view(
+    finding: Finding, key: str, artifact_id: int | None, artifact_name: str, size_bytes: int
+) -> FindingView:
     """Return one finding as it is shown; `key` is unique in the page."""
     detector = finding.detector
     return FindingView(

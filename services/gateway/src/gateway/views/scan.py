@@ -10,7 +10,8 @@ from gateway.views.findings import FindingView, finding_view, finding_views
 from gateway.views.submissions import SubmissionFacts
 from gateway.views.text import When, as_utc, count_text, duration_text, size_text, when
 from gateway.views.verdicts import CoverageView, VerdictMark, coverage_view, scan_mark, verdict_sentence
-from shared.scan import CoverageReason, Finding, Frozen, ScanDocument, ScanStatus
+from shared.events import ArtifactFinding
+from shared.scan import CoverageReason, Frozen, ScanDocument, ScanStatus
 
 
 class Phase(StrEnum):
@@ -21,22 +22,13 @@ class Phase(StrEnum):
     DETECTING = "detecting"
 
 
-class LiveFinding(Frozen):
-    """A finding that arrived before its scan was done."""
-
-    artifact_id: int
-    artifact_name: str
-    artifact_size_bytes: int
-    finding: Finding
-
-
 class LiveProgress(Frozen):
     """What the scanner last said of a running scan."""
 
     phase: Phase = Phase.IDENTIFYING
     artifacts_done: int = 0
     artifacts_found: int = 1
-    findings: tuple[LiveFinding, ...] = ()
+    findings: tuple[ArtifactFinding, ...] = ()
 
 
 class StageState(StrEnum):
@@ -174,7 +166,7 @@ def _announcement(mark: VerdictMark, sentence: str, status: ScanStatus, findings
 def _live_findings(progress: LiveProgress | None) -> tuple[FindingView, ...]:
     entries = progress.findings if progress else ()
     return tuple(
-        finding_view(e.finding, f"live-{n}", e.artifact_id, e.artifact_name, e.artifact_size_bytes)
+        finding_view(e.finding, f"live-{n}", None, e.artifact_name, e.artifact_size_bytes)
         for n, e in enumerate(entries)
     )
 
