@@ -66,7 +66,7 @@ class FileSummary(Frozen):
 
     sha256: str
     size_bytes: int
-    verdict: Verdict = Field(description="Of the latest ended scan.")
+    verdict: Verdict = Field(description="Of the latest completed scan; `unknown` if there is none.")
     coverage: Coverage
     first_seen_at: datetime
     last_seen_at: datetime

@@ -20,7 +20,7 @@ from weasyprint.urls import URLFetcher
 
 from reports.pdf.protocol import DONE, FAILED, LENGTH
 
-_NICENESS = 5
+_NICENESS = 10
 """Reports stand back behind scans that run on the same machine."""
 
 _FONTS = (
