@@ -97,7 +97,7 @@ class Possessed:
     labels = frozenset({"txt"})
     whole = labels
 
-    def recognises(self, head: bytes) -> bool:
+    def recognises(self, head: bytes, tail: bytes) -> bool:
         return True
 
     def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:

@@ -13,8 +13,10 @@ import pytest
 
 from scanner.content import ByteRange
 from scanner.engine import EngineSettings, ScanEngine, ScanProgress
+from scanner.identify import load_content_types, magika_folder
 from scanner.sandbox.messages import JobLimits
 from scanner.sandbox.pool import Child, SandboxPool, Unpacked
+from scanner.signatures import SIGNATURES, contradicts
 from scanner.testing import Archives, Scan
 from scanner.unpackers.base import Unpacker
 from scanner.walk import effective_types
@@ -223,3 +225,64 @@ async def test_a_broken_pack_is_refused_and_the_rest_works(tmp_path: Path) -> No
     assert [(refused.folder.name, "TOML" in refused.reason) for refused in engine.refused] == [("broken", True)]
     assert {detector.name for detector in engine.detectors} >= {"content-type", "eicar", "fumehood-rules"}
     await engine.close()
+
+
+PNG = (
+    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89"
+    b"\0\0\0\rIDATx\x9cc\xf8\xff\xff?\0\x05\xfe\x02\xfe\xa75\x81\x84\0\0\0\0IEND\xaeB`\x82"
+)
+
+
+async def test_a_picture_is_clean(scan: Scan) -> None:
+    document = await scan("dot.png", PNG)
+
+    assert document.root.content_type.label == "png"
+    assert document.verdict is Verdict.CLEAN
+
+
+async def test_an_archive_behind_a_picture_is_opened(scan: Scan, archives: Archives, eicar: bytes) -> None:
+    document = await scan("dot.png", PNG + archives.zip({"eicar.com": eicar}))
+
+    assert document.verdict is Verdict.MALICIOUS
+    assert "eicar.com" in {artifact.name for artifact in document.artifacts}
+
+
+@pytest.mark.parametrize(
+    ("label", "head"),
+    [
+        ("png", b"FOR1\0\0\x10\0BEAM"),
+        ("flac", b"FOR1\0\0\x10\0BEAM"),
+        ("ico", b"\0\0\1\0\0\0" + bytes(20)),
+        ("bmp", b"BM and other words that begin alike"),
+        ("mp4", b"\0\0\0\x18moov"),
+        ("wav", b"RIFF\0\0\0\0WEBP"),
+        ("mp3", b"\xff\xd8\xff\xe0"),
+        ("gif", b""),
+    ],
+)
+def test_a_guess_that_the_first_bytes_rule_out_is_not_believed(label: str, head: bytes) -> None:
+    assert contradicts(label, head)
+
+
+@pytest.mark.parametrize(
+    ("label", "head"),
+    [
+        ("png", PNG),
+        ("ico", b"\0\0\1\0\1\0\x10\x10\0\0\1\0\x20\0\x68\4\0\0\x16\0\0\0"),
+        ("bmp", b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0"),
+        ("mp4", b"\0\0\0\x18ftypisom"),
+        ("mp3", b"\xff\xfb\x90\x64"),
+        ("mp3", b"ID3\4"),
+        ("wav", b"RIFF\0\0\0\0WAVE"),
+        ("txt", b"anything"),
+    ],
+)
+def test_a_guess_that_the_first_bytes_allow_is(label: str, head: bytes) -> None:
+    assert not contradicts(label, head)
+
+
+def test_every_covered_binary_type_has_a_signature(engine: ScanEngine) -> None:
+    types = load_content_types(magika_folder())
+    rules = next(one for one in engine._tools.detectors if one.info.name == "fumehood-rules")
+
+    assert {label for label in rules.covered.labels if not types[label].is_text} <= set(SIGNATURES)

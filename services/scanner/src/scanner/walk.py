@@ -15,9 +15,10 @@ from scanner.identify import TypeIdentifier
 from scanner.progress import ProgressReporter
 from scanner.sandbox.messages import JobLimits
 from scanner.sandbox.pool import SandboxPool
+from scanner.signatures import contradicts
 from scanner.threads import Threads
 from scanner.tree import Node
-from scanner.unpackers import HEAD_BYTES, unpacker_for
+from scanner.unpackers import HEAD_BYTES, TAIL_BYTES, unpacker_for
 from scanner.unpackers.base import Unpacker
 from shared.scan import ContentType, CoverageGap, CoverageReason
 
@@ -83,19 +84,23 @@ class Walk:
         self._progress.done()
 
     async def _look_at(self, node: Node, content: ByteRange) -> None:
+        loop = asyncio.get_running_loop()
         async with self._tools.slots:
             self._progress.at("identifying", node.name)
             node.content_type = await self._tools.identifier.identify(content)
             if content.size == 0:
                 return  # nothing in it to look at: complete
-            head = content.read(0, HEAD_BYTES)
+            head, tail = await loop.run_in_executor(self._tools.threads.files, _read_ends, content)
             types = effective_types(node.name, node.content_type, head)
             self._progress.at("inspecting", node.name)
             await self._inspect(node, Subject(content, node.name, node.content_type, types))
-        unpacker = unpacker_for(node.content_type.label, head)
+        unpacker = unpacker_for(node.content_type.label, head, tail)
         if unpacker is not None:
             await self._unpack(node, content, unpacker)
         self._note_uncovered(node, types, unpacker)
+        if contradicts(node.content_type.label, head):
+            detail = f"It looks like the type {node.content_type.label}, but its first bytes are not of that type."
+            node.gap(CoverageReason.UNSUPPORTED, detail)
 
     async def _hash(self, node: Node) -> bool:
         if node.content is None:
@@ -186,6 +191,10 @@ class Walk:
             if unpacker is not None and type_name.label in unpacker.whole | {"unknown"}:
                 continue
             node.gap(CoverageReason.UNSUPPORTED, f"No detector here covers the type {type_name.label}.")
+
+
+def _read_ends(content: ByteRange) -> tuple[bytes, bytes]:
+    return content.read(0, HEAD_BYTES), content.read(max(0, content.size - TAIL_BYTES))
 
 
 def effective_types(name: str, content_type: ContentType, head: bytes) -> frozenset[TypeName]:

@@ -15,14 +15,14 @@ UNPACKERS: dict[str, Unpacker] = {
 }
 
 HEAD_BYTES = 512
+TAIL_BYTES = 66_000
+"""Room for a zip archive's end record and the longest comment."""
 
 
-def unpacker_for(label: str, head: bytes) -> Unpacker | None:
-    """Return the unpacker for a content-type label, else for the magic number at the start, else None."""
-    for unpacker in UNPACKERS.values():
-        if label in unpacker.labels:
-            return unpacker
-    for unpacker in UNPACKERS.values():
-        if unpacker.recognises(head):
-            return unpacker
-    return None
+def unpacker_for(label: str, head: bytes, tail: bytes) -> Unpacker | None:
+    """Return the unpacker for a content-type label, else for the magic numbers at both ends, else None."""
+    unpackers = UNPACKERS.values()
+    by_label = (unpacker for unpacker in unpackers if label in unpacker.labels)
+    by_head = (unpacker for unpacker in unpackers if unpacker.recognises(head, b""))
+    by_tail = (unpacker for unpacker in unpackers if unpacker.recognises(b"", tail))
+    return next((unpacker for group in (by_label, by_head, by_tail) for unpacker in group), None)

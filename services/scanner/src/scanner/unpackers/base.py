@@ -45,8 +45,8 @@ class Unpacker(Protocol):
     whole: frozenset[str]
     """Those of them that are nothing but their children: fully unpacked is fully looked at."""
 
-    def recognises(self, head: bytes) -> bool:
-        """Whether the first 512 bytes are this format's, whatever the content type says."""
+    def recognises(self, head: bytes, tail: bytes) -> bool:
+        """Whether the first or last bytes are this format's, whatever the content type says."""
         ...
 
     def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:

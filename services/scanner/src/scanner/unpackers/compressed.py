@@ -72,7 +72,7 @@ class StreamUnpacker:
         self._suffixes = suffixes
         self._start = start
 
-    def recognises(self, head: bytes) -> bool:
+    def recognises(self, head: bytes, tail: bytes) -> bool:  # noqa: ARG002 -- the head tells
         """Whether the head carries the format's magic number."""
         return head.startswith(self._magic)
 

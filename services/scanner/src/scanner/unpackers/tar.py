@@ -19,7 +19,7 @@ class TarUnpacker:
     labels = frozenset({"tar"})
     whole = labels
 
-    def recognises(self, head: bytes) -> bool:
+    def recognises(self, head: bytes, tail: bytes) -> bool:  # noqa: ARG002 -- the head tells
         """Whether the ustar magic is where it belongs; older tar has none."""
         return head[_MAGIC_OFFSET : _MAGIC_OFFSET + 5] == b"ustar"
 

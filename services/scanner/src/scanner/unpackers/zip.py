@@ -16,6 +16,8 @@ DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, Val
 _LOCAL_HEADER = struct.Struct("<4s2xHH4xLLLHH")
 _LOCAL_MAGIC = b"PK\x03\x04"
 _END_MAGIC = b"PK\x05\x06"
+_ENTRY_MAGIC = b"PK\x01\x02"
+_END64_MAGIC = b"PK\x06\x06"
 _END_BYTES = 22
 _ENCRYPTED_FLAG = 0x1
 _SIZES_FOLLOW_FLAG = 0x8
@@ -45,9 +47,12 @@ class ZipUnpacker:
     # A document built on zip is its parts and nothing else; what of it can act is in a part.
     whole = labels
 
-    def recognises(self, head: bytes) -> bool:
-        """Whether a local file header or an empty archive's end record comes first."""
-        return head.startswith((_LOCAL_MAGIC, _END_MAGIC))
+    def recognises(self, head: bytes, tail: bytes) -> bool:
+        """Whether it begins as a zip archive, or ends as one: archives are read from their end.
+
+        A picture or program with an archive behind it is both at the same time.
+        """
+        return head.startswith((_LOCAL_MAGIC, _END_MAGIC)) or _ends_as_archive(tail)
 
     def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:  # noqa: ARG002 -- members bring their own names
         """Store every member that is not a folder, then the bytes between and around them."""
@@ -117,6 +122,17 @@ class ZipUnpacker:
             (OSError,),
             "The file could not be read.",
         )
+
+
+def _ends_as_archive(tail: bytes) -> bool:
+    position = tail.rfind(_END_MAGIC)
+    if position < 0 or len(tail) - position < _END_BYTES:
+        return False
+    directory_size, _, comment_size = struct.unpack_from("<LLH", tail, position + 12)
+    if position + _END_BYTES + comment_size != len(tail):
+        return False
+    start = position - directory_size
+    return start < 0 or tail.startswith((_ENTRY_MAGIC, _END_MAGIC, _END64_MAGIC), start)
 
 
 def _extent(member: zipfile.ZipInfo, source: BinaryIO) -> _Extent:

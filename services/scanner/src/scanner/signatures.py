@@ -1,0 +1,73 @@
+"""First bytes that a binary format must have, to confirm what the type model says.
+
+The model guesses from learned looks and calls, for example, some compiled modules a picture.
+A picture is covered by rules because nothing runs it, so the guess alone must not make
+anything clean. Sources: the formats' specifications.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+Check = Callable[[bytes], bool]
+
+
+def _starts(*signatures: bytes) -> Check:
+    return lambda head: head.startswith(signatures)
+
+
+def _at(offset: int, *signatures: bytes) -> Check:
+    return lambda head: head.startswith(signatures, offset)
+
+
+def _is_bitmap(head: bytes) -> bool:
+    header_sizes = {12, 40, 52, 56, 64, 108, 124}
+    return head.startswith(b"BM") and len(head) >= 18 and struct.unpack_from("<L", head, 14)[0] in header_sizes
+
+
+def _is_icon(head: bytes) -> bool:
+    if len(head) < 22 or not head.startswith((b"\0\0\1\0", b"\0\0\2\0")):
+        return False
+    count, first_offset = struct.unpack_from("<H", head, 4)[0], struct.unpack_from("<L", head, 18)[0]
+    return count > 0 and bool(first_offset >= 6 + 16 * count)
+
+
+def _is_mp3(head: bytes) -> bool:
+    return head.startswith(b"ID3") or (len(head) > 2 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2)
+
+
+_RIFF_FORM = 8
+_BOX_TYPE = 4
+_MATROSKA = _starts(b"\x1a\x45\xdf\xa3")
+_MPEG4 = _at(_BOX_TYPE, b"ftyp")
+
+SIGNATURES: dict[str, Check] = {
+    "3gp": _MPEG4,
+    "bmp": _is_bitmap,
+    "flac": _starts(b"fLaC"),
+    "flv": _starts(b"FLV\x01"),
+    "gif": _starts(b"GIF87a", b"GIF89a"),
+    "icns": _starts(b"icns"),
+    "ico": _is_icon,
+    "jp2": _starts(b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),
+    "jpeg": _starts(b"\xff\xd8\xff"),
+    "midi": _starts(b"MThd"),
+    "mkv": _MATROSKA,
+    "mp3": _is_mp3,
+    "mp4": _MPEG4,
+    "ogg": _starts(b"OggS"),
+    "png": _starts(b"\x89PNG\r\n\x1a\n"),
+    "psd": _starts(b"8BPS"),
+    "qt": _at(_BOX_TYPE, b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip"),
+    "tiff": _starts(b"II*\0", b"MM\0*"),
+    "wav": lambda head: head.startswith(b"RIFF") and head.startswith(b"WAVE", _RIFF_FORM),
+    "webm": _MATROSKA,
+    "webp": lambda head: head.startswith(b"RIFF") and head.startswith(b"WEBP", _RIFF_FORM),
+}
+
+
+def contradicts(label: str, head: bytes) -> bool:
+    """Whether the first bytes rule the content type out; False for types that no signature confirms."""
+    check = SIGNATURES.get(label)
+    return check is not None and not check(head)
