@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli.paths import coloured, printable, regular_files
-from scanner.engine import EngineSettings, ScanEngine
+from scanner.config import Settings
+from scanner.engine import ScanEngine
 from shared.scan import Finding, ScanDocument, Verdict
 
 _COLOURS = {Verdict.MALICIOUS: "red", Verdict.SUSPICIOUS: "yellow", Verdict.UNKNOWN: "blue", Verdict.CLEAN: "green"}
@@ -66,7 +67,7 @@ class Tally:
 async def run_scan(paths: list[Path], options: ScanOptions) -> int:
     """Scan and print; return the exit status."""
     logging.basicConfig(level=logging.ERROR)
-    engine = await ScanEngine.start(EngineSettings())
+    engine = await ScanEngine.start(Settings())
     try:
         run = _Run(engine, options)
         with run.progress:

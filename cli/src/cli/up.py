@@ -49,15 +49,14 @@ async def _migrate(url: str, service: str) -> None:
 
 
 async def _start_internal_services(stack: AsyncExitStack, bus: Bus) -> dict[str, httpx.AsyncBaseTransport]:
-    from reports.config import Settings as ReportsSettings
-    from reports.main import create_app as create_reports
-    from scanner.main import create_app as create_scanner
-
     from notifier.config import Settings as NotifierSettings
     from notifier.main import create_app as create_notifier
+    from reports.config import Settings as ReportsSettings
+    from reports.main import create_app as create_reports
     from results.config import Settings as ResultsSettings
     from results.main import create_app as create_results
     from scanner.config import Settings as ScannerSettings
+    from scanner.main import create_app as create_scanner
     from upload.config import Settings as UploadSettings
     from upload.main import create_app as create_upload
 
