@@ -63,6 +63,16 @@ async def test_a_process_that_cannot_start_says_so(pool: PdfPool) -> None:
         await pool.render(PAGE)
 
 
+async def test_nothing_is_left_behind(pool: PdfPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    await pool.render(PAGE)
+    assert len(list(tmp_path.iterdir())) == 1
+    await pool.close()
+
+    assert list(tmp_path.iterdir()) == []
+
+
 async def test_a_process_inherits_no_secrets(pool: PdfPool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FUMEHOOD_SERVICE_SECRET", "hidden")
 

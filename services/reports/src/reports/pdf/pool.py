@@ -8,13 +8,14 @@ import sys
 from asyncio import StreamReader, StreamWriter
 from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
+from tempfile import TemporaryDirectory
 from typing import cast
 
 from reports.errors import ReportNotMadeError
 from reports.pdf.protocol import DONE, LENGTH
 
 _JOBS_PER_PROCESS = 200
-_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_CACHE_HOME", "FONTCONFIG_FILE", "FONTCONFIG_PATH")
+_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "XDG_CACHE_HOME", "FONTCONFIG_FILE", "FONTCONFIG_PATH")
 
 
 class PdfPool:
@@ -74,18 +75,24 @@ class _WorkerGoneError(Exception):
 class _Worker:
     """One process, see reports.pdf.worker."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, directory: TemporaryDirectory[str]) -> None:
         self._process = process
+        self._directory = directory
         self._jobs_in = cast("StreamWriter", process.stdin)
         self._answers = cast("StreamReader", process.stdout)
         self.jobs = 0
 
     @classmethod
     async def start(cls, memory_bytes: int) -> _Worker:
+        directory = TemporaryDirectory(prefix="fumehood-pdf-")
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-        command = (sys.executable, "-m", "reports.pdf.worker", str(memory_bytes))
-        process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, env=environment)
-        return cls(process)
+        # -P: nothing is imported from the directory that somebody happened to start in.
+        command = (sys.executable, "-P", "-m", "reports.pdf.worker", str(memory_bytes))
+        # A session of its own: Ctrl-C is for the service, which ends its workers itself.
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=PIPE, stdout=PIPE, env=environment | {"TMPDIR": directory.name}, start_new_session=True
+        )
+        return cls(process, directory)
 
     async def ask(self, html: bytes) -> tuple[bytes, bytes]:
         """Send a job and return its answer. Raises _WorkerGoneError."""
@@ -100,7 +107,8 @@ class _Worker:
             raise _WorkerGoneError from error
 
     async def end(self) -> None:
-        """Kill the process and wait for it."""
+        """Kill the process, wait for it and remove what it left behind."""
         if self._process.returncode is None:
             self._process.kill()
         await self._process.wait()
+        self._directory.cleanup()
