@@ -1,0 +1,1 @@
+"""Training of the script threat model: from the labelled data to a model pack."""

@@ -1,0 +1,80 @@
+"""Figures by language, for tables."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from script_threat.metrics import Floats, Labels, detection_rate, roc_auc
+
+FEWEST_MALICIOUS, FEWEST_BENIGN = 5, 20  # below this a figure of a language says nothing
+
+
+@dataclass(frozen=True)
+class LanguageFigures:
+    """What a detector does on the scripts of one language, thresholds taken on their own benign rows."""
+
+    language: str
+    malicious: int
+    benign: int
+    auc: float
+    detected_1_percent: float
+    detected_01_percent: float
+
+
+def figures_by_language(labels: Labels, languages: Sequence[str], scores: Floats) -> list[LanguageFigures]:
+    """One row for all languages together, then one for each that has enough scripts."""
+    names = np.array(languages)
+    rows = []
+    for language in ["all", *sorted(set(languages))]:
+        inside = np.full(len(labels), fill_value=True) if language == "all" else names == language
+        malicious, benign = int((labels[inside] == 1).sum()), int((labels[inside] == 0).sum())
+        if malicious < FEWEST_MALICIOUS or benign < FEWEST_BENIGN:
+            continue
+        rows.append(
+            LanguageFigures(
+                language,
+                malicious,
+                benign,
+                roc_auc(labels[inside], scores[inside]),
+                detection_rate(labels[inside], scores[inside], 0.01),
+                detection_rate(labels[inside], scores[inside], 0.001),
+            )
+        )
+    return rows
+
+
+@dataclass(frozen=True)
+class VerdictCounts:
+    """Verdicts at the shipped thresholds, which are the same for all languages."""
+
+    language: str
+    malicious: int
+    benign: int
+    flagged_malicious: int  # malicious scripts called malicious
+    flagged_suspicious: int  # malicious scripts called suspicious or malicious
+    false_malicious: int
+    false_suspicious: int
+
+
+def verdicts_by_language(
+    labels: Labels, languages: Sequence[str], scores: Floats, suspicious: float, malicious: float
+) -> list[VerdictCounts]:
+    """One row a language, however few its scripts."""
+    names = np.array(languages)
+    rows = []
+    for language in sorted(set(languages)):
+        inside = names == language
+        bad, good = scores[inside & (labels == 1)], scores[inside & (labels == 0)]
+        rows.append(
+            VerdictCounts(
+                language,
+                len(bad),
+                len(good),
+                int((bad >= malicious).sum()),
+                int((bad >= suspicious).sum()),
+                int((good >= malicious).sum()),
+                int((good >= suspicious).sum()),
+            )
+        )
+    return rows

@@ -1,0 +1,75 @@
+"""Logistic regression on which n-grams a window holds: the start of the network's votes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import scipy.optimize
+import scipy.sparse
+
+from script_threat.ngrams import BUCKETS
+from script_threat.windows import Indices, WindowSets, largest
+
+Floats = npt.NDArray[np.float64]
+Matrix = scipy.sparse.csr_matrix
+
+
+@dataclass(frozen=True)
+class LinearOptions:
+    """How the regression is fitted; the penalties are gone through in turn, each from the last result."""
+
+    penalties: tuple[float, ...] = (1e-4, 1e-5, 3e-6)
+    iterations: int = 50
+
+
+@dataclass(frozen=True)
+class LinearModel:
+    """logit = bias + sum of the weights of the buckets present / sqrt(their number)."""
+
+    weights: npt.NDArray[np.float32]
+    bias: float
+
+    def score(self, windows: WindowSets, count: int) -> Floats:
+        """The largest logit among each script's windows, [count]."""
+        return largest(presence_matrix(windows) @ self.weights + self.bias, windows.owners, count)
+
+
+def presence_matrix(windows: WindowSets) -> Matrix:
+    """One row a window: 1 / sqrt(number of buckets) in every bucket that is there."""
+    lengths = np.diff(windows.ends)
+    values = np.repeat(1 / np.sqrt(np.maximum(lengths, 1)), lengths).astype(np.float32)
+    return Matrix((values, windows.buckets, windows.ends), shape=(len(windows), BUCKETS + 1))
+
+
+def window_weights(owners: Indices, weights: Floats) -> Floats:
+    """The weights of the windows, mean 1: those of one script share the script's weight."""
+    shared = (weights / np.maximum(np.bincount(owners, minlength=len(weights)), 1))[owners]
+    result: Floats = shared / shared.mean()
+    return result
+
+
+def minimise(matrix: Matrix, signs: Floats, weights: Floats, start: Floats, penalty: float, iterations: int) -> Floats:
+    """The regression's weights, the bias last, by L-BFGS: the same on every run."""
+
+    def loss(parameters: Floats) -> tuple[float, Floats]:
+        votes = parameters[:-1]
+        margins = signs * (matrix @ votes.astype(np.float32) + parameters[-1])
+        value = float((weights * np.logaddexp(0, -margins)).sum() + penalty / 2 * (votes @ votes))
+        slopes = -weights * signs / (1 + np.exp(margins))
+        gradient = np.append((slopes.astype(np.float32) @ matrix) + penalty * votes, slopes.sum())
+        return value, gradient
+
+    limits = {"maxiter": iterations, "maxcor": 8}
+    result: Floats = scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", options=limits).x
+    return result
+
+
+def fit_linear(windows: WindowSets, labels: Indices, weights: Floats, options: LinearOptions) -> LinearModel:
+    """Logistic regression with an L2 penalty; labels and weights are those of the scripts."""
+    matrix = presence_matrix(windows)
+    signs = np.where(labels[windows.owners] == 1, 1.0, -1.0)
+    shares = window_weights(windows.owners, weights) / len(windows)
+    found = np.zeros(BUCKETS + 2)
+    for penalty in options.penalties:
+        found = minimise(matrix, signs, shares, found, penalty, options.iterations)
+    return LinearModel(found[:-1].astype(np.float32), float(found[-1]))

@@ -1,0 +1,105 @@
+"""The network: which n-grams a window holds, looked at by a linear and a hidden layer.
+
+A window of tokens becomes hashes of its byte n-grams, by integer arithmetic inside the graph, so that the caller
+passes plain bytes. Each different n-gram counts once, divided by the root of their number. Its own weight makes the
+linear part; its embedding, summed with the others' and rectified, makes the hidden part, which sees combinations.
+
+Both parts are piecewise linear in the n-grams, so the logit can be divided among them without a rest: the weight of
+an n-gram and the gain of its embedding belong to the places where it stands. That is the evidence.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from script_threat.linear import LinearModel
+from script_threat.ngrams import BUCKETS, multiplier
+from script_threat.preprocessing import ALIGNMENT, PADDING_TOKEN
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """Sizes of the network, and the dropout of its hidden units while it learns."""
+
+    sizes: tuple[int, ...] = (3, 4, 5)
+    hidden: int = 16
+    dropout: float = 0.5
+    spread: float = 0.3  # of the embeddings at the start
+
+
+class PresenceNetwork(nn.Module):
+    """Sets of buckets, given as for nn.EmbeddingBag, to logits."""
+
+    def __init__(self, options: NetworkOptions) -> None:
+        super().__init__()
+        self.sizes = options.sizes
+        self.embeddings = nn.Parameter(torch.randn(BUCKETS + 1, options.hidden) * options.spread)
+        self.votes = nn.Parameter(torch.zeros(BUCKETS + 1, 1))
+        self.hidden_bias = nn.Parameter(torch.zeros(options.hidden))
+        self.output = nn.Linear(options.hidden, 1)
+        self.dropout = nn.Dropout(options.dropout)
+
+    def forward(self, buckets: Tensor, starts: Tensor) -> Tensor:
+        """Logits [sets]; `starts` says where in `buckets` each set begins."""
+        counts = torch.diff(starts, append=torch.tensor([len(buckets)]))
+        scale = counts.clamp(min=1).float().rsqrt().unsqueeze(1)
+        sums = nn.functional.embedding_bag(buckets, self.embeddings, starts, mode="sum") * scale
+        votes = nn.functional.embedding_bag(buckets, self.votes, starts, mode="sum") * scale
+        hidden = self.dropout(torch.relu(sums + self.hidden_bias))
+        return (votes + self.output(hidden)).squeeze(1)
+
+
+def bucket_indices(tokens: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    """Bucket of the n-gram of each size that begins at each token, [N, L, len(sizes)]; 0 where it meets padding."""
+    padded = nn.functional.pad(tokens.long(), (0, max(sizes) - 1), value=PADDING_TOKEN)
+    length = tokens.shape[1]
+    found = []
+    for size in sizes:
+        value = torch.full_like(tokens, size, dtype=torch.int64)
+        for place in range(size):
+            value = value + (padded[:, place : place + length] + 1) * multiplier(size, place)
+        last = padded[:, size - 1 : size - 1 + length]
+        found.append(torch.where(last == PADDING_TOKEN, 0, value % BUCKETS + 1))
+    return torch.stack(found, dim=2)
+
+
+class ExportedNetwork(nn.Module):
+    """Tokens, int32 [N, L], to score [N] and evidence [N, L / ALIGNMENT]: the mean of a regression and networks.
+
+    The hidden layers of the networks stand side by side in one table of half precision, the votes in a last column.
+    """
+
+    def __init__(self, linear: LinearModel, networks: list[PresenceNetwork]) -> None:
+        super().__init__()
+        share = 1 / (1 + len(networks))
+        self.sizes = networks[0].sizes
+        votes, bias = torch.from_numpy(linear.weights).unsqueeze(1) * share, torch.tensor([linear.bias * share])
+        for network in networks:
+            votes = votes + network.votes.detach() * share
+            bias = bias + network.output.bias.detach() * share
+        table = torch.cat([*(network.embeddings.detach() for network in networks), votes], dim=1)
+        table[0] = 0
+        self.table = nn.Parameter(table.half(), requires_grad=False)
+        self.hidden_bias = nn.Parameter(torch.cat([network.hidden_bias.detach() for network in networks]))
+        self.output = nn.Parameter(torch.cat([network.output.weight.detach()[0] * share for network in networks]))
+        self.bias = nn.Parameter(bias)
+
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        indices = bucket_indices(tokens, self.sizes).reshape(tokens.shape[0], -1)
+        weights = self.shares(indices)
+        rows = nn.functional.embedding(indices, self.table).float()
+        sums = torch.bmm(weights.unsqueeze(1), rows).squeeze(1)
+        before = sums[:, :-1] + self.hidden_bias
+        score = sums[:, -1] + torch.relu(before) @ self.output + self.bias
+        gains = torch.cat([self.output * (before > 0), torch.ones_like(sums[:, -1:])], dim=1)
+        parts = torch.bmm(rows, gains.unsqueeze(2)).squeeze(2) * weights
+        evidence = parts.reshape(tokens.shape[0], -1, ALIGNMENT * len(self.sizes)).sum(dim=2)
+        return score, evidence
+
+    def shares(self, indices: Tensor) -> Tensor:
+        """The share of each place in its n-gram's presence, scaled by the number of different n-grams."""
+        ones = torch.ones_like(indices, dtype=torch.float32)
+        counts = torch.zeros(indices.shape[0], BUCKETS + 1).scatter_add(1, indices, ones)
+        shares = (indices > 0).float() / counts.gather(1, indices)
+        return shares * shares.sum(dim=1, keepdim=True).clamp(min=1).rsqrt()

@@ -1,0 +1,160 @@
+"""The whole way from the data folders to a model pack."""
+
+import logging
+import random
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from script_threat.calibration import fit_platt, reliability
+from script_threat.card import Measurements, render_card
+from script_threat.costing import cpu_milliseconds, magika_runner
+from script_threat.dataset import Sample, read_samples
+from script_threat.evaluation import figures_by_language, verdicts_by_language
+from script_threat.exporting import export_onnx
+from script_threat.fitting import Fit, FitOptions
+from script_threat.inference import inspect_script, open_model
+from script_threat.linear import LinearOptions, fit_linear
+from script_threat.metrics import Floats, Labels, threshold_at
+from script_threat.network import ExportedNetwork
+from script_threat.pack import GOLDEN_TEXT, PackFacts, render_manifest, sha256_of
+from script_threat.proof import prove_evidence
+from script_threat.robustness import measure_robustness
+from script_threat.windows import augmented_scripts, make_windows
+
+logger = logging.getLogger(__name__)
+
+HERE = Path(__file__).parent
+PROBED_SCRIPTS = 160  # malicious val scripts in the tests of robustness and evidence
+PADDING_SCRIPTS = 20  # benign val scripts per language to pad with
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What the command line sets."""
+
+    data: list[Path]
+    pack: Path
+    version: str = "1.0.0"
+    magika: Path | None = None
+    baseline: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    linear: LinearOptions = field(default_factory=LinearOptions)
+    fit: FitOptions = field(default_factory=FitOptions)
+    networks: int = 2
+
+
+def labels_of(samples: list[Sample]) -> Labels:
+    """The labels, int64 [samples]."""
+    return np.array([sample.label for sample in samples], dtype=np.int64)
+
+
+def fit_model(train: list[Sample], options: TrainingOptions) -> ExportedNetwork:
+    """A regression, and networks that differ in their random order, as one."""
+    fit = options.fit
+    rng = random.Random(fit.seed)  # noqa: S311 - not for secrets
+    bodies = {place: sample.data for place, sample in enumerate(train)}
+    base = make_windows(bodies, fit.network.sizes, fit.windows_per_script, rng)
+    weights = np.array([fit.weak_weight if sample.weak else 1.0 for sample in train])
+    linear = fit_linear(base, labels_of(train), weights, options.linear)
+    logger.info("regression fitted on %d windows", len(base))
+    bodies = augmented_scripts(train, fit.augmented_share, rng)
+    augmented = make_windows(bodies, fit.network.sizes, fit.windows_per_script, rng)
+    networks = []
+    for member in range(options.networks):
+        run = Fit(train, base, augmented, replace(fit, seed=fit.seed + member))
+        for epoch, loss, seconds in run.epochs():
+            logger.info("network %d, epoch %d: loss %.4f, %.0f s", member + 1, epoch, loss, seconds)
+        networks.append(run.averaged)
+    return ExportedNetwork(linear, networks)
+
+
+def sample_malicious(samples: list[Sample]) -> list[Sample]:
+    """A fixed sample of the malicious scripts."""
+    malicious = [sample for sample in samples if sample.label == 1]
+    order = np.random.default_rng(7).permutation(len(malicious))[:PROBED_SCRIPTS]
+    return [malicious[index] for index in sorted(order)]
+
+
+def padding_by_language(samples: list[Sample]) -> dict[str, list[bytes]]:
+    """Benign scripts to pad with."""
+    found: dict[str, list[bytes]] = {}
+    for sample in samples:
+        texts = found.setdefault(sample.language, [])
+        if sample.label == 0 and len(texts) < PADDING_SCRIPTS:
+            texts.append(sample.data)
+    return found
+
+
+def count_rows(samples: list[Sample]) -> dict[str, tuple[int, int]]:
+    """Malicious and benign rows of each language."""
+    counts = Counter((sample.language, sample.label) for sample in samples)
+    return {language: (counts[language, 1], counts[language, 0]) for language, _ in counts}
+
+
+def above(threshold: float) -> float:
+    """The smallest score that exceeds a threshold: verdicts are given from this score on."""
+    return float(np.nextafter(threshold, 2.0))
+
+
+def measure(
+    model: Path, val: list[Sample], train: list[Sample], options: TrainingOptions
+) -> tuple[Measurements, PackFacts]:
+    """Everything the card and the manifest say, from the exported file alone."""
+    session = open_model(model)
+    labels, languages = labels_of(val), [sample.language for sample in val]
+    logits: Floats = np.array([inspect_script(session, sample.data).logit for sample in val])
+    calibration = fit_platt(labels, logits)
+    scores = calibration.apply(logits)
+    suspicious, malicious = (above(threshold_at(scores[labels == 0], rate)) for rate in (0.01, 0.001))
+
+    def score(data: bytes) -> float:
+        return float(calibration.apply(np.array([inspect_script(session, data).logit]))[0])
+
+    probed, bodies = sample_malicious(val), [sample.data for sample in val]
+    magika = cpu_milliseconds(magika_runner(open_model(options.magika)), bodies) if options.magika else None
+    measured = Measurements(
+        training=count_rows(train),
+        figures=figures_by_language(labels, languages, logits),
+        verdicts=verdicts_by_language(labels, languages, scores, suspicious, malicious),
+        baseline=options.baseline,
+        calibration=calibration,
+        suspicious=suspicious,
+        malicious=malicious,
+        reliability=reliability(labels, scores),
+        robustness=measure_robustness(score, probed, padding_by_language(val), suspicious, malicious),
+        proof=prove_evidence(session, [sample.data for sample in probed]),
+        cost=cpu_milliseconds(lambda data: inspect_script(session, data), bodies),
+        magika_cost=magika,
+        size_bytes=model.stat().st_size,
+    )
+    golden = inspect_script(session, GOLDEN_TEXT.encode()).logit
+    return measured, PackFacts(options.version, calibration, suspicious, malicious, golden)
+
+
+def write_pack(model: Path, val: list[Sample], train: list[Sample], options: TrainingOptions) -> None:
+    """Measure the exported model and write detector.toml and MODEL_CARD.md beside it."""
+    measured, facts = measure(model, val, train, options)
+    template = (HERE / "model_card_template.md").read_text()
+    tried = (HERE / "experiments.md").read_text().strip()
+    (options.pack / "MODEL_CARD.md").write_text(render_card(template, measured, tried))
+    (options.pack / "detector.toml").write_text(render_manifest(facts, sha256_of(model)))
+
+
+def measure_pack(options: TrainingOptions) -> None:
+    """Measure the model of a pack that is there and write its manifest and card anew."""
+    train, val = read_samples(options.data, "train"), read_samples(options.data, "val")
+    write_pack(options.pack / "model.onnx", val, train, options)
+
+
+def train_pack(options: TrainingOptions) -> None:
+    """Fit the model, export it, measure it and write the pack."""
+    torch.use_deterministic_algorithms(mode=True)
+    options.pack.mkdir(parents=True, exist_ok=True)
+    train, val = read_samples(options.data, "train"), read_samples(options.data, "val")
+    logger.info("%d rows to train on, %d to measure with", len(train), len(val))
+    model = options.pack / "model.onnx"
+    export_onnx(fit_model(train, options), model)
+    write_pack(model, val, train, options)

@@ -1,0 +1,26 @@
+import random
+
+import numpy as np
+
+from script_threat.ngrams import BUCKETS, hashed_ngrams
+from script_threat.windows import largest, make_windows
+
+
+def test_each_different_ngram_counts_once() -> None:
+    codes = np.frombuffer(b"abcabcabc", dtype=np.uint8)
+    found = hashed_ngrams(codes, (3,))
+    assert len(found) == 3
+    assert (np.diff(found) > 0).all()
+    assert found.min() >= 1
+    assert found.max() <= BUCKETS
+
+
+def test_too_short_for_an_ngram() -> None:
+    assert len(hashed_ngrams(np.frombuffer(b"ab", dtype=np.uint8), (3, 4))) == 0
+
+
+def test_windows_remember_their_script() -> None:
+    windows = make_windows({0: b"x = 1", 1: b"word " * 2000}, (3,), None, random.Random(1))
+    assert windows.owners.tolist() == [0, 1, 1, 1]
+    assert set(windows.set_of(1)) == set(windows.set_of(2))
+    assert largest(np.array([0.5, 1.0, 3.0, 2.0]), windows.owners, 2).tolist() == [0.5, 3.0]
