@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit check fmt bench e2e lock clean
+.PHONY: help run test test-unit check fmt generate bench e2e lock clean
 
 export UV_PYTHON_DOWNLOADS := never
 ARGS ?=
@@ -35,6 +35,10 @@ fmt: ## format and fix what can be fixed by itself
 	@scripts/bootstrap dev
 	@.venv/bin/ruff check --fix --exit-zero --quiet .
 	@.venv/bin/ruff format .
+
+generate: ## write the files that are made from code: event contract, table of settings
+	@scripts/bootstrap dev
+	@scripts/generate $(ARGS)
 
 bench: ## measure, and compare with the baselines in bench/
 	@scripts/bootstrap dev
