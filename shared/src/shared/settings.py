@@ -34,7 +34,7 @@ class ServiceSettings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     database_url: SecretStr = Field(
         default=SecretStr(""),
-        description="`sqlite+aiosqlite:///FILE` or `postgresql+asyncpg://ROLE:PASSWORD@HOST/DATABASE`, this service's own.",
+        description="This service's own: `sqlite+aiosqlite:///FILE` or `postgresql+asyncpg://ROLE:PASSWORD@HOST/NAME`.",
     )
     bus_url: SecretStr = Field(
         default=SecretStr("local://"), description="`local://FILE` (one process) or `amqp://USER:PASSWORD@HOST/VHOST`."

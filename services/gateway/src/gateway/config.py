@@ -29,7 +29,7 @@ class Settings(ServiceSettings):
         default=None, description="Directory for what has to survive a restart in development, such as the signing key."
     )
     max_file_bytes: int = Field(
-        default=650 * 1024 * 1024, ge=1, description="Largest file that is accepted, in bytes; larger ones get 413."
+        default=650_000_000, ge=1, description="Largest file that is accepted, in bytes; larger ones get 413."
     )
     upload_idle_seconds: float = Field(
         default=60.0, gt=0, description="An upload that sends nothing for this long is broken off."

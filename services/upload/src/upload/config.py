@@ -11,7 +11,7 @@ class Settings(ServiceSettings):
     """Read from the environment, once, in `main.py`."""
 
     max_file_bytes: int = Field(
-        default=650 * 1024 * 1024, ge=1, description="Largest file that is accepted, in bytes; larger ones get 413."
+        default=650_000_000, ge=1, description="Largest file that is accepted, in bytes; larger ones get 413."
     )
     scan_deadline_seconds: int = Field(
         default=300, ge=5, description="A scan that has not ended this long after its upload expires."

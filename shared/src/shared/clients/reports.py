@@ -11,6 +11,9 @@ from shared.clients.base import ServiceClient
 from shared.events import ReportFormat
 from shared.web.tokens import Caller
 
+# A PDF of thousands of artifacts takes its time.
+RENDERING_TIMEOUT = httpx.Timeout(30.0, connect=5.0, read=120.0)
+
 
 class ReportsClient(ServiceClient):
     """GET /internal/v1/submissions/{id}/report.{format}."""
@@ -24,7 +27,6 @@ class ReportsClient(ServiceClient):
         It is made now if it was not made before. Raises NotFoundError's problem, or
         ConflictError's while the scan has not ended.
         """
-        async with self._stream(
-            caller, "GET", f"/internal/v1/submissions/{submission_id}/report.{form.value}"
-        ) as answer:
+        path = f"/internal/v1/submissions/{submission_id}/report.{form.value}"
+        async with self._stream(caller, "GET", path, timeout=RENDERING_TIMEOUT) as answer:
             yield answer

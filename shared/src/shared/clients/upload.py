@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import datetime
 
+import httpx
 from pydantic import Field
 
 from shared.clients.base import ServiceClient
 from shared.scan import Frozen
 from shared.web.tokens import Caller
+
+# After the last byte the service hashes, syncs and stores a large file before it answers.
+STORING_TIMEOUT = httpx.Timeout(30.0, connect=5.0, read=300.0)
 
 
 class Submission(Frozen):
@@ -34,7 +38,9 @@ class UploadClient(ServiceClient):
         `headers` holds Content-Type, Content-Length where the sender gave one, and
         Idempotency-Key. Raises TooLargeError's and the other problems that the service answers.
         """
-        answer = await self._call(caller, "POST", "/internal/v1/files", content=body, headers=headers)
+        answer = await self._call(
+            caller, "POST", "/internal/v1/files", content=body, headers=headers, timeout=STORING_TIMEOUT
+        )
         return Submission.model_validate_json(answer.content)
 
     async def get_submission(self, caller: Caller, submission_id: str) -> Submission:

@@ -1,0 +1,1 @@
+"""What tests share: servers, fakes and samples. No service imports it."""
