@@ -140,6 +140,14 @@ async def test_the_calibrated_score_meets_the_thresholds(
     assert inspection.gaps == ()
 
 
+async def test_of_a_type_it_does_not_cover_it_says_suspicious_at_most(
+    make: Make, subject: Callable[..., Subject]
+) -> None:
+    (finding,) = (await make().inspect(subject(b"!" * 20, "shell"))).findings
+
+    assert finding.verdict is Verdict.SUSPICIOUS
+
+
 async def test_the_evidence_is_where_it_stands_in_the_original(make: Make, subject: Callable[..., Subject]) -> None:
     """White space collapses before the model reads, so places in its window are not places in the file."""
     content = b"x = 1;   \n" * 30 + b"shout('!!!!!!!!');\n" + b"y = 2;\n" * 10

@@ -286,3 +286,41 @@ def test_every_covered_binary_type_has_a_signature(engine: ScanEngine) -> None:
     rules = next(one for one in engine._tools.detectors if one.info.name == "fumehood-rules")
 
     assert {label for label in rules.covered.labels if not types[label].is_text} <= set(SIGNATURES)
+
+
+PYTHON = b"""import os
+
+
+def count_lines(folder):
+    total = 0
+    for name in sorted(os.listdir(folder)):
+        with open(os.path.join(folder, name), encoding="utf-8") as handle:
+            total += sum(1 for _ in handle)
+    return total
+
+
+if __name__ == "__main__":
+    print(count_lines("."))
+"""
+
+
+async def test_a_script_that_the_model_covers_can_be_clean(scan: Scan) -> None:
+    document = await scan("count.py", PYTHON)
+
+    assert document.root.content_type.label == "python"
+    assert "script-threat" in document.root.covered_by
+    assert document.verdict is Verdict.CLEAN
+
+
+async def test_a_script_that_the_model_reads_only_in_part_is_not_clean(scan: Scan) -> None:
+    document = await scan("count.py", PYTHON * 4000)
+
+    assert document.verdict is Verdict.UNKNOWN
+    assert {gap.reason for gap in document.coverage.gaps} == {CoverageReason.TOO_LARGE}
+
+
+async def test_a_detector_that_does_not_cover_a_type_leaves_no_gap_in_it(scan: Scan) -> None:
+    document = await scan("words.txt", TEXT * 2000)
+
+    assert document.coverage.level is CoverageLevel.COMPLETE
+    assert document.root.covered_by == ("fumehood-rules",)

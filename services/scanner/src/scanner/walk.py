@@ -120,10 +120,9 @@ class Walk:
         ):
             node.findings.extend(inspection.findings)
             self._progress.add_findings(node.name, node.size_bytes, inspection.findings)
-            if detector.shadow:
-                continue
-            node.gaps.extend(inspection.gaps)
-            if any(detector.covered.includes(type_name) for type_name in subject.types):
+            covers = any(detector.covered.includes(type_name) for type_name in subject.types)
+            if covers and not detector.shadow:
+                node.gaps.extend(inspection.gaps)
                 node.covered_by.append(detector.info.name)
 
     async def _ask(self, detector: Detector, subject: Subject) -> Inspection:

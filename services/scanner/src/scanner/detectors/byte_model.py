@@ -142,7 +142,7 @@ class ByteModelDetector:
         best = max(range(len(results)), key=lambda index: results[index].logit)
         start = window_starts(len(script.codes), self._config.input)[best]
         score = self._config.calibration.probability(results[best].logit)
-        verdict = self._verdict(score)
+        verdict = self._verdict(score, subject)
         findings: tuple[Finding, ...] = ()
         if self.shadow or verdict is not Verdict.CLEAN:
             locations = await loop.run_in_executor(
@@ -191,8 +191,10 @@ class ByteModelDetector:
         evidence = found[1] if len(found) > 1 else np.zeros((len(windows), 0), dtype=np.float32)
         return [WindowResult(float(score), places) for score, places in zip(scores, evidence, strict=True)]
 
-    def _verdict(self, score: float) -> Verdict:
-        if score >= self._config.thresholds.malicious:
+    def _verdict(self, score: float, subject: Subject) -> Verdict:
+        """Compare with the thresholds; about a type it does not cover the model says suspicious at most."""
+        covers = any(self.covered.includes(name) for name in subject.types)
+        if covers and score >= self._config.thresholds.malicious:
             return Verdict.MALICIOUS
         return Verdict.SUSPICIOUS if score >= self._config.thresholds.suspicious else Verdict.CLEAN
 
