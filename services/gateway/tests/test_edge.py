@@ -34,7 +34,7 @@ async def outside(start: Any, production: Settings) -> AsyncIterator[httpx.Async
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/", 200), ("/sign-in", 200), ("/submissions", 200), ("/settings", 200), ("/docs", 200), ("/nothing", 404),
+    [("/", 200), ("/sign-in", 200), ("/submissions", 200), ("/settings", 200),  ("/nothing", 404),
      ("/api/v1/submissions", 200), ("/api/openapi.json", 200), ("/.well-known/jwks.json", 200), ("/healthz", 200),
      ("/readyz", 200), ("/static/js/app.js", 200), ("/static/nothing.js", 404), ("/welcome/x", 404)],
 )  # fmt: skip

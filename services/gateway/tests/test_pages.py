@@ -172,6 +172,8 @@ async def test_the_documentation_needs_nothing_from_elsewhere(visitor: Any) -> N
 
     assert page.status_code == 200
     assert "//" not in page.text.replace("</", "")
+    assert "script-src 'self';" in page.headers["Content-Security-Policy"]
+    assert "unsafe" not in page.headers["Content-Security-Policy"]
     assert document.json()["openapi"].startswith("3.1")
 
 

@@ -29,7 +29,14 @@ def document(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         app.openapi_schema = get_openapi(title=TITLE, version=VERSION, description=DESCRIPTION, routes=app.routes)
         _name_problems(app.openapi_schema)
+        _drop_unused(app.openapi_schema)
     return app.openapi_schema
+
+
+def _drop_unused(schema: dict[str, Any]) -> None:
+    """Leave out the bodies of FastAPI's own validation errors, which are problems here."""
+    for name in ("HTTPValidationError", "ValidationError"):
+        schema["components"]["schemas"].pop(name, None)
 
 
 def _name_problems(schema: dict[str, Any]) -> None:

@@ -30,7 +30,7 @@ async def list_webhooks(context: CurrentContext, identity: ApiIdentity) -> tuple
 
 
 @router.delete(
-    "/{webhook_id}", status_code=204, summary="Remove a webhook", responses=problems(401, 403, 404, 429, 503)
+    "/{webhook_id}", status_code=204, summary="Remove a webhook", responses=problems(401, 403, 404, 422, 429, 503)
 )
 async def remove_webhook(
     context: CurrentContext, identity: ApiIdentity, address: ClientAddress, webhook_id: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
@@ -53,7 +54,8 @@ async def _serve(socket: WebSocket, context: Context, open_feed: Callable[[Ident
         task.cancel()
     code, _ = await asyncio.gather(sender, listener, return_exceptions=True)
     if not gone:
-        await socket.close(code if isinstance(code, int) else TRY_AGAIN)
+        with suppress(WebSocketDisconnect):
+            await socket.close(code if isinstance(code, int) else TRY_AGAIN)
 
 
 async def _send_all(socket: WebSocket, context: Context, open_feed: Callable[[Identity], Feed]) -> int:

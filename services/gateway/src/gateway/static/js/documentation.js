@@ -2,5 +2,5 @@
 
 document.addEventListener("DOMContentLoaded", () => {
   const place = document.getElementById("documentation");
-  SwaggerUIBundle({ url: place.dataset.document, domNode: place, deepLinking: true, validatorUrl: null });
+  SwaggerUIBundle({ url: place.dataset.document, domNode: place, deepLinking: true, defaultModelsExpandDepth: 0, validatorUrl: null });
 });
