@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -150,6 +151,33 @@ async def test_nothing_is_left_behind(settings: EngineSettings, tmp_path: Path) 
 
     assert list(settings.work_dir.iterdir()) == []
     assert {child.pid for child in psutil.Process().children()} - before == set()
+
+
+ORPHANS = """
+import asyncio, psutil, sys, time
+from scanner.engine import EngineSettings
+from scanner.sandbox.pool import SandboxPool
+
+async def main():
+    await SandboxPool.start(EngineSettings(sandbox_workers=2))
+    print(*[child.pid for child in psutil.Process().children()], flush=True)
+    time.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def test_workers_end_with_a_scanner_that_is_killed(tmp_path: Path) -> None:
+    scanner = subprocess.Popen(
+        [sys.executable, "-c", ORPHANS], stdout=subprocess.PIPE, env={**os.environ, "TMPDIR": str(tmp_path)}
+    )
+    assert scanner.stdout is not None
+    workers = [psutil.Process(int(number)) for number in scanner.stdout.readline().split()]
+    scanner.kill()
+    scanner.communicate()
+
+    assert len(workers) == 2
+    assert psutil.wait_procs(workers, timeout=20)[1] == []
 
 
 async def test_a_worker_that_cannot_start_is_an_error(settings: EngineSettings) -> None:

@@ -77,7 +77,7 @@ class ScannerService:
     async def _look_at(self, order: ScanOrder, budget_seconds: float) -> ScanDocument:
         with (
             _tracer.start_as_current_span("scan", attributes={"fumehood.submission_id": order.submission_id}) as span,
-            tempfile.TemporaryDirectory(prefix="scan-", dir=self._work_dir) as folder,
+            tempfile.TemporaryDirectory(prefix=storage.WORK_PREFIX, dir=self._work_dir) as folder,
         ):
             path = Path(folder) / "file"
             await download(self._objects, order.file, path)

@@ -74,6 +74,9 @@ def open_session(model: Path | bytes, settings: EngineSettings) -> ModelSession:
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     source = model if isinstance(model, bytes) else str(model)
+    if "CUDAExecutionProvider" in providers:
+        # The wheels of CUDA and cuDNN are found only when loaded by hand; a missing one is no error here.
+        onnxruntime.preload_dlls(directory="")
     try:
         session = onnxruntime.InferenceSession(source, options, providers=providers)
     except RUNTIME_ERRORS as error:

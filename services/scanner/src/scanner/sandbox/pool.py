@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -91,7 +92,7 @@ class SandboxPool:
             worker = self._slots.get_nowait()
             if worker is not None:
                 await worker.stop()
-        self._folder.rmdir()
+        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     async def unpack(
         self, unpacker: Unpacker, name: str, content: ByteRange, limits: JobLimits, seconds: float
