@@ -10,7 +10,7 @@ from shared.events import ReportFormat
 @pytest.mark.parametrize(
     ("text", "formats"),
     [
-        (None, (ReportFormat.PDF,)),
+        (None, (ReportFormat.JSON,)),
         ("", ()),
         ("pdf", (ReportFormat.PDF,)),
         (" pdf, html ,json", (ReportFormat.PDF, ReportFormat.HTML, ReportFormat.JSON)),

@@ -12,14 +12,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from opentelemetry import metrics, trace
-from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from typing_extensions import override
 
 from shared.clock import now
@@ -87,14 +79,9 @@ def configure_telemetry(settings: ServiceSettings, service: str) -> None:
     """Start exporting traces and metrics of this process, if an OTLP receiver is configured."""
     if settings.otlp_endpoint is None:
         return
-    base = settings.otlp_endpoint.rstrip("/")
-    resource = Resource.create({SERVICE_NAME: f"fumehood-{service}"})
-    tracer_provider = TracerProvider(resource=resource)
-    tracer_provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{base}/v1/traces", timeout=5)))
-    trace.set_tracer_provider(tracer_provider)
-    reader = PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=f"{base}/v1/metrics", timeout=5))
-    metrics.set_meter_provider(MeterProvider(resource=resource, metric_readers=[reader]))
-    HTTPXClientInstrumentor().instrument()
+    from shared.otlp import start_export  # noqa: PLC0415 - slow to import and off by default
+
+    start_export(settings.otlp_endpoint, service)
 
 
 def shut_down_telemetry() -> None:

@@ -22,8 +22,8 @@ class Settings(ServiceSettings):
 
     results_url: str = Field(default="http://127.0.0.1:8002", description="Internal address of the results service.")
     report_formats: Annotated[tuple[ReportFormat, ...], NoDecode, BeforeValidator(_split)] = Field(
-        default=(ReportFormat.PDF,),
-        description="Formats made of every scan as soon as it ends, e.g. `pdf,html`; empty makes them on demand only.",
+        default=(ReportFormat.JSON,),
+        description="Formats made of every scan as soon as it ends, e.g. `json,pdf`; others are made when asked for.",
     )
     report_workers: int = Field(default=2, ge=1, description="PDF reports that are rendered at the same time.")
     report_seconds: float = Field(default=60.0, gt=0, description="Time the rendering of one report may take.")
