@@ -99,7 +99,7 @@ class LiveHub:
 
     async def receive(self, message: Message) -> None:
         """Pass one event on to whoever watches."""
-        update = update_of(message.event_class.model_validate_json(message.body))
+        update = update_of(message)
         if update is None or self._is_late(update):
             return
         if update.status.terminal:

@@ -19,7 +19,7 @@ async def issue_token(
     context: CurrentContext,
     address: ClientAddress,
     username: Annotated[str, Form(max_length=254, description="E-mail of the account.")],
-    password: Annotated[str, Form(max_length=4096)],
+    password: Annotated[str, Form(max_length=4096, json_schema_extra={"format": "password"})],
 ) -> Token:
     """Exchange e-mail and password for a token that is valid for 15 minutes."""
     user = await context.accounts.sign_in(username, password, address, Action.TOKEN_ISSUED)

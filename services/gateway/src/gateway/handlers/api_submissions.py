@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from gateway.handlers.dependencies import ApiIdentity, CurrentContext
+from gateway.handlers.dependencies import ApiIdentity, CurrentContext, PathId
 from gateway.handlers.problems import problems
 from gateway.handlers.reports import ReportResponse
 from gateway.models.api import SubmissionAnswer, SubmissionList
@@ -49,7 +49,7 @@ async def list_submissions(
 async def read_submission(
     context: CurrentContext,
     identity: ApiIdentity,
-    submission_id: str,
+    submission_id: PathId,
     wait: Annotated[
         float, Query(ge=0, le=60, description="Answer when the scan has ended, at the latest after this many seconds.")
     ] = 0,
@@ -65,7 +65,7 @@ async def read_submission(
     responses=_REPORT | problems(401, 404, 409, 422, 429, 503),
 )
 async def download_report(
-    context: CurrentContext, identity: ApiIdentity, submission_id: str, form: ReportFormat
+    context: CurrentContext, identity: ApiIdentity, submission_id: PathId, form: ReportFormat
 ) -> Response:
     """Return the report of the latest ended scan as JSON, self-contained HTML or PDF."""
     return await ReportResponse.open(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from gateway.handlers.dependencies import ApiIdentity, ClientAddress, CurrentContext
+from gateway.handlers.dependencies import ApiIdentity, ClientAddress, CurrentContext, PathId
 from gateway.handlers.problems import problems
 from gateway.models.accounts import Action
 from shared.clients import NewSubscription
@@ -33,9 +33,9 @@ async def list_webhooks(context: CurrentContext, identity: ApiIdentity) -> tuple
     "/{webhook_id}", status_code=204, summary="Remove a webhook", responses=problems(401, 403, 404, 422, 429, 503)
 )
 async def remove_webhook(
-    context: CurrentContext, identity: ApiIdentity, address: ClientAddress, webhook_id: str
+    context: CurrentContext, identity: ApiIdentity, address: ClientAddress, webhook_id: PathId
 ) -> Response:
     """Send nothing more to it."""
     await context.notifier.delete_subscription(identity.caller, webhook_id)
-    await context.accounts.record(identity.user, Action.WEBHOOK_REMOVED, address, target=webhook_id[:64])
+    await context.accounts.record(identity.user, Action.WEBHOOK_REMOVED, address, target=webhook_id)
     return Response(status_code=204)

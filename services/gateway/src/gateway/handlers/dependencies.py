@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 from fastapi.security import OAuth2PasswordBearer
 from starlette.datastructures import UploadFile
 from starlette.requests import HTTPConnection
@@ -20,6 +20,9 @@ from shared.web import Role
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+PathId = Annotated[str, Path(pattern="^[A-Za-z0-9-]{1,64}$")]
+"""An id in an address. It becomes part of an internal address, so nothing else may be in it."""
 
 bearer = OAuth2PasswordBearer(
     "/api/v1/auth/token",

@@ -14,7 +14,7 @@ from gateway import views
 from gateway.auth import csrf
 from gateway.handlers.answers import is_partial, page, rows_of, scan_of
 from gateway.handlers.bodies import accept_body
-from gateway.handlers.dependencies import CurrentContext, SignedIn, require_meant, shell
+from gateway.handlers.dependencies import CurrentContext, PathId, SignedIn, require_meant, shell
 from gateway.handlers.reports import ReportResponse
 from gateway.models.api import AcceptedSubmission
 from shared.clients import ScanFilter
@@ -92,7 +92,7 @@ async def list_submissions(
 
 
 @router.get("/submissions/{submission_id}")
-async def show_submission(context: CurrentContext, identity: SignedIn, submission_id: str) -> Response:
+async def show_submission(context: CurrentContext, identity: SignedIn, submission_id: PathId) -> Response:
     """Show one submission."""
     detail = await context.submissions.detail(identity.caller, submission_id)
     view = views.ScanPage(shell=shell(context, identity), scan=await scan_of(context, identity, detail))
@@ -101,7 +101,7 @@ async def show_submission(context: CurrentContext, identity: SignedIn, submissio
 
 @router.get("/submissions/{submission_id}/report.{form}")
 async def download_report(
-    context: CurrentContext, identity: SignedIn, submission_id: str, form: ReportFormat
+    context: CurrentContext, identity: SignedIn, submission_id: PathId, form: ReportFormat
 ) -> Response:
     """Give the report as a file."""
     return await ReportResponse.open(

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 from gateway import views
 from gateway.context import Context
 from gateway.handlers.answers import attempt, is_partial, page
-from gateway.handlers.dependencies import ClientAddress, CurrentContext, SignedIn, SignedInAndMeant, shell
+from gateway.handlers.dependencies import ClientAddress, CurrentContext, PathId, SignedIn, SignedInAndMeant, shell
 from gateway.models.accounts import Action, Identity
 from gateway.views.text import when
 from shared.clients import NewSubscription
@@ -46,11 +46,11 @@ async def add_webhook(
 
 @router.post("/webhooks/{webhook_id}/delete")
 async def delete_webhook(
-    request: Request, context: CurrentContext, identity: SignedInAndMeant, address: ClientAddress, webhook_id: str
+    request: Request, context: CurrentContext, identity: SignedInAndMeant, address: ClientAddress, webhook_id: PathId
 ) -> Response:
     """Remove a webhook."""
     await context.notifier.delete_subscription(identity.caller, webhook_id)
-    await context.accounts.record(identity.user, Action.WEBHOOK_REMOVED, address, target=webhook_id[:64])
+    await context.accounts.record(identity.user, Action.WEBHOOK_REMOVED, address, target=webhook_id)
     if is_partial(request):
         return await _settings_page(request, context, identity)
     return RedirectResponse("/settings", 303)

@@ -10,7 +10,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from gateway.auth.csrf import is_own_origin
 from gateway.context import Context
-from gateway.handlers.dependencies import CurrentContext, require_session, signed_in
+from gateway.handlers.dependencies import CurrentContext, PathId, require_session, signed_in
 from gateway.handlers.feeds import Feed, ListFeed, ScanFeed
 from gateway.live import Watch
 from gateway.models.accounts import Identity
@@ -36,7 +36,7 @@ async def watch_submissions(socket: WebSocket, context: CurrentContext) -> None:
 
 
 @router.websocket("/ws/submissions/{submission_id}")
-async def watch_submission(socket: WebSocket, context: CurrentContext, submission_id: str) -> None:
+async def watch_submission(socket: WebSocket, context: CurrentContext, submission_id: PathId) -> None:
     """Send the live part of a scan page until the scan has ended."""
     await _serve(socket, context, lambda identity: ScanFeed(context, identity, submission_id))
 

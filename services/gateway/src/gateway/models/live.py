@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.clock import now
 from shared.events import (
+    EVENTS,
     ArtifactFinding,
     Event,
     FileUploadedV1,
@@ -16,6 +17,7 @@ from shared.events import (
     ScanRecordedV1,
     ScanStartedV1,
 )
+from shared.messaging import Message
 from shared.scan import CoverageLevel, Frozen, ScanStatus, Verdict
 
 
@@ -43,10 +45,12 @@ class Update(Frozen):
     size_bytes: int = 0
 
 
-def update_of(event: Event) -> Update | None:
-    """Return what an event says of a submission; None where the live view does not show it."""
-    build = _BUILDERS.get(type(event))
-    return build(event) if build else None
+def update_of(message: Message) -> Update | None:
+    """Return what an event says of a submission; None where the live view does not show it, or does not know it."""
+    event_class = EVENTS.get(message.type)
+    if event_class is None or event_class not in _BUILDERS:
+        return None
+    return _BUILDERS[event_class](event_class.model_validate_json(message.body))
 
 
 def _uploaded(event: FileUploadedV1) -> Update:

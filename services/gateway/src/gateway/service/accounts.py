@@ -184,7 +184,8 @@ class AccountService:
 
 
 def _normalised(email: str) -> str:
-    return email.strip().lower()[:254]
+    # PostgreSQL cannot compare with a NUL character.
+    return email.replace("\0", "").strip().lower()[:254]
 
 
 def _valid_email(email: str) -> str:
