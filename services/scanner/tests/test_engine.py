@@ -13,9 +13,11 @@ import pytest
 
 from scanner.content import ByteRange
 from scanner.engine import EngineSettings, ScanEngine, ScanProgress
+from scanner.errors import DetectorError
 from scanner.identify import load_content_types, magika_folder
 from scanner.sandbox.messages import JobLimits
 from scanner.sandbox.pool import Child, SandboxPool, Unpacked
+from scanner.sessions import ModelSession
 from scanner.signatures import SIGNATURES, contradicts
 from scanner.testing import Archives, Scan
 from scanner.unpackers.base import Unpacker
@@ -324,3 +326,29 @@ async def test_a_detector_that_does_not_cover_a_type_leaves_no_gap_in_it(scan: S
 
     assert document.coverage.level is CoverageLevel.COMPLETE
     assert document.root.covered_by == ("fumehood-rules",)
+
+
+class BrokenModel:
+    """A type model that fails on every run."""
+
+    def run(self, outputs: object, inputs: object) -> list[object]:
+        raise DetectorError("The model run failed.")
+
+
+async def test_a_type_model_that_fails_costs_coverage_and_no_more(engine: ScanEngine, scan: Scan) -> None:
+    engine._tools.identifier._model = cast("ModelSession", BrokenModel())
+    document = await scan("words.txt", TEXT)
+
+    assert document.verdict is Verdict.UNKNOWN
+    assert document.root.content_type.label == "unknown"
+    assert [gap.reason for gap in document.coverage.gaps] == [CoverageReason.ERROR]
+
+
+async def test_without_room_to_unpack_nothing_is_clean(
+    engine: ScanEngine, scan: Scan, archives: Archives, settings: EngineSettings
+) -> None:
+    engine._tools.sandbox._settings = settings.model_copy(update={"work_dir": Path("/does/not/exist")})
+    document = await scan("x.zip", archives.zip({"a.txt": TEXT}))
+
+    assert document.verdict is Verdict.UNKNOWN
+    assert [gap.reason for gap in document.coverage.gaps] == [CoverageReason.ERROR]

@@ -78,7 +78,12 @@ class Walk:
     async def _visit(self, node: Node) -> None:
         content = node.content
         if content is not None and (node.hashes is not None or await self._hash(node)):
-            await self._look_at(node, content)
+            try:
+                await self._look_at(node, content)
+            except OSError as error:
+                node.gap(CoverageReason.ERROR, f"The file could not be read: {error.strerror}.")
+            except DetectorError as error:
+                node.gap(CoverageReason.ERROR, error.message)
         node.content = None
         node.done = True
         self._progress.done()
