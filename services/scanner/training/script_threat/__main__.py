@@ -24,6 +24,14 @@ def read_baseline(path: Path | None) -> dict[str, tuple[str, str, str]]:
         return {row["language"]: (row["auc"], row["tpr_1"], row["tpr_01"]) for row in csv.DictReader(file)}
 
 
+def read_doubted(path: Path | None) -> frozenset[str]:
+    """SHA-256 of rows whose label is doubted, from a CSV file with the column sha256."""
+    if path is None:
+        return frozenset()
+    with path.open(newline="") as file:
+        return frozenset(row["sha256"] for row in csv.DictReader(file))
+
+
 def train(options: argparse.Namespace) -> None:
     """Make a model pack, or measure one that is there."""
     import torch  # noqa: PLC0415 - scoring does without it
@@ -40,6 +48,7 @@ def train(options: argparse.Namespace) -> None:
             version=options.version,
             magika=options.magika,
             baseline=read_baseline(options.baseline),
+            doubted=read_doubted(options.doubted),
             fit=replace(FitOptions(), seed=options.seed),
             networks=options.networks,
         )
@@ -83,12 +92,14 @@ def add_pack_arguments(command: argparse.ArgumentParser, *, measure_only: bool) 
     command.add_argument("--threads", type=int, default=1)
     command.add_argument("--magika", type=Path, help="Magika's model.onnx, to compare the cost with")
     command.add_argument("--baseline", type=Path, help="CSV of figures to compare with")
+    command.add_argument("--doubted", type=Path, help="CSV of val rows whose label is doubted, measured apart")
     command.set_defaults(run=train, measure_only=measure_only)
 
 
 def main() -> None:
     """Run one command."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+    logging.getLogger("script_threat").setLevel(logging.INFO)
     options = parse_arguments()
     options.run(options)
 

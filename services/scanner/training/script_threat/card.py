@@ -15,6 +15,8 @@ class Measurements:
 
     training: dict[str, tuple[int, int]]  # language: malicious, benign
     figures: list[LanguageFigures]
+    undoubted: list[LanguageFigures]  # without the rows whose label is doubted
+    doubted: int
     verdicts: list[VerdictCounts]
     baseline: dict[str, tuple[str, str, str]]
     calibration: Calibration
@@ -39,15 +41,16 @@ def figures_table(figures: list[LanguageFigures], baseline: dict[str, tuple[str,
     """Detection by language beside the baseline's, which stands in brackets."""
     rows = []
     for row in figures:
-        auc, one, tenth = baseline.get(row.language, ("-", "-", "-"))
+        known = baseline.get(row.language)
+        auc, one, tenth = (f" ({figure})" for figure in known) if known else ("", "", "")
         rows.append(
             [
                 row.language,
                 str(row.malicious),
                 str(row.benign),
-                f"{row.auc:.4f} ({auc})",
-                f"{row.detected_1_percent:.3f} ({one})",
-                f"{row.detected_01_percent:.3f} ({tenth})",
+                f"{row.auc:.4f}{auc}",
+                f"{row.detected_1_percent:.3f}{one}",
+                f"{row.detected_01_percent:.3f}{tenth}",
             ]
         )
     return table(["language", "malicious", "benign", "AUC", "TPR at 1 % FPR", "TPR at 0.1 % FPR"], rows)
@@ -109,6 +112,8 @@ def render_card(template: str, measured: Measurements, tried: str) -> str:
     parts = {
         "training": table(["language", "malicious", "benign"], training),
         "figures": figures_table(measured.figures, measured.baseline),
+        "undoubted": figures_table([row for row in measured.undoubted if row.language in ("all", "python")], {}),
+        "doubted": str(measured.doubted),
         "verdicts": verdicts_table(measured.verdicts),
         "reliability": reliability_table(measured.reliability),
         "calibration_error": f"{calibration_error(measured.reliability):.3f}",

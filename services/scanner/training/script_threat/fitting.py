@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from script_threat.dataset import Sample
 from script_threat.linear import window_weights
 from script_threat.network import NetworkOptions, PresenceNetwork
-from script_threat.windows import WindowSets, joined, largest
+from script_threat.windows import WindowSets, largest
 
 Floats = npt.NDArray[np.float64]
 SETS_PER_RUN = 512
@@ -28,7 +28,7 @@ class FitOptions:
     seed: int = 1
     epochs: int = 3
     windows_per_script: int = 2
-    augmented_share: float = 0.5  # of the scripts are learnt from a second time, augmented
+    augmented_share: float = 1.0  # of the scripts are learnt from a second time, augmented
     ngram_dropout: float = 0.9  # the most; each batch draws its own rate below this
     batch: int = 256
     rate: float = 5e-3
@@ -61,12 +61,12 @@ def score_windows(network: PresenceNetwork, windows: WindowSets) -> Floats:
 
 
 class Fit:
-    """One run of training."""
+    """One run of training; `base` are the windows of the scripts as they are, `windows` all that is learnt from."""
 
-    def __init__(self, samples: list[Sample], base: WindowSets, augmented: WindowSets, options: FitOptions) -> None:
+    def __init__(self, samples: list[Sample], base: WindowSets, windows: WindowSets, options: FitOptions) -> None:
         torch.manual_seed(options.seed)
         self.options, self.samples, self.base = options, samples, base
-        self.windows = joined(base, augmented)
+        self.windows = windows
         self.rng = np.random.default_rng(options.seed)
         self.labels = np.array([sample.label for sample in samples])
         self.weights = np.array([options.weak_weight if sample.weak else 1.0 for sample in samples])
@@ -98,7 +98,7 @@ class Fit:
         losses = nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
         loss = (losses * weights[torch.from_numpy(chosen)]).mean()
         self.optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         self.step += 1
         self.average()

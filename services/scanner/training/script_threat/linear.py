@@ -5,13 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import scipy.optimize
-import scipy.sparse
+from scipy.sparse import csr_matrix
 
 from script_threat.ngrams import BUCKETS
 from script_threat.windows import Indices, WindowSets, largest
 
 Floats = npt.NDArray[np.float64]
-Matrix = scipy.sparse.csr_matrix
 
 
 @dataclass(frozen=True)
@@ -31,14 +30,15 @@ class LinearModel:
 
     def score(self, windows: WindowSets, count: int) -> Floats:
         """The largest logit among each script's windows, [count]."""
-        return largest(presence_matrix(windows) @ self.weights + self.bias, windows.owners, count)
+        logits: Floats = presence_matrix(windows) @ self.weights + self.bias
+        return largest(logits, windows.owners, count)
 
 
-def presence_matrix(windows: WindowSets) -> Matrix:
+def presence_matrix(windows: WindowSets) -> csr_matrix:
     """One row a window: 1 / sqrt(number of buckets) in every bucket that is there."""
     lengths = np.diff(windows.ends)
     values = np.repeat(1 / np.sqrt(np.maximum(lengths, 1)), lengths).astype(np.float32)
-    return Matrix((values, windows.buckets, windows.ends), shape=(len(windows), BUCKETS + 1))
+    return csr_matrix((values, windows.buckets, windows.ends), shape=(len(windows), BUCKETS + 1))
 
 
 def window_weights(owners: Indices, weights: Floats) -> Floats:
@@ -48,7 +48,9 @@ def window_weights(owners: Indices, weights: Floats) -> Floats:
     return result
 
 
-def minimise(matrix: Matrix, signs: Floats, weights: Floats, start: Floats, penalty: float, iterations: int) -> Floats:
+def minimise(
+    matrix: csr_matrix, signs: Floats, weights: Floats, start: Floats, penalty: float, iterations: int
+) -> Floats:
     """The regression's weights, the bias last, by L-BFGS: the same on every run."""
 
     def loss(parameters: Floats) -> tuple[float, Floats]:

@@ -47,7 +47,8 @@ class PresenceNetwork(nn.Module):
         sums = nn.functional.embedding_bag(buckets, self.embeddings, starts, mode="sum") * scale
         votes = nn.functional.embedding_bag(buckets, self.votes, starts, mode="sum") * scale
         hidden = self.dropout(torch.relu(sums + self.hidden_bias))
-        return (votes + self.output(hidden)).squeeze(1)
+        logits: Tensor = (votes + self.output(hidden)).squeeze(1)
+        return logits
 
 
 def bucket_indices(tokens: Tensor, sizes: tuple[int, ...]) -> Tensor:

@@ -16,7 +16,7 @@ MANIFEST = """\
 name = "{name}"
 version = "{version}"
 kind = "byte-model"
-description = "Web shells, droppers and malicious packages in scripts, by a convolutional network over bytes."
+description = "Web shells, droppers and malicious packages in scripts, by the byte n-grams that stand together in them."
 # Content-type labels. "asp" holds ASPX and JSP too, which have no label of their own.
 covers = {covered}
 sha256 = "{sha256}"

@@ -23,7 +23,7 @@ from script_threat.network import ExportedNetwork
 from script_threat.pack import GOLDEN_TEXT, PackFacts, render_manifest, sha256_of
 from script_threat.proof import prove_evidence
 from script_threat.robustness import measure_robustness
-from script_threat.windows import augmented_scripts, make_windows
+from script_threat.windows import augmented_scripts, joined, make_windows
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ class TrainingOptions:
     pack: Path
     version: str = "1.0.0"
     magika: Path | None = None
+    doubted: frozenset[str] = frozenset()  # SHA-256 of val rows whose label is doubted
     baseline: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     linear: LinearOptions = field(default_factory=LinearOptions)
     fit: FitOptions = field(default_factory=FitOptions)
@@ -57,14 +58,15 @@ def fit_model(train: list[Sample], options: TrainingOptions) -> ExportedNetwork:
     rng = random.Random(fit.seed)  # noqa: S311 - not for secrets
     bodies = {place: sample.data for place, sample in enumerate(train)}
     base = make_windows(bodies, fit.network.sizes, fit.windows_per_script, rng)
-    weights = np.array([fit.weak_weight if sample.weak else 1.0 for sample in train])
-    linear = fit_linear(base, labels_of(train), weights, options.linear)
-    logger.info("regression fitted on %d windows", len(base))
     bodies = augmented_scripts(train, fit.augmented_share, rng)
-    augmented = make_windows(bodies, fit.network.sizes, fit.windows_per_script, rng)
+    windows = joined(base, make_windows(bodies, fit.network.sizes, fit.windows_per_script, rng))
+    logger.info("%d windows, %d of them augmented", len(windows), len(windows) - len(base))
+    weights = np.array([fit.weak_weight if sample.weak else 1.0 for sample in train])
+    linear = fit_linear(windows, labels_of(train), weights, options.linear)
+    logger.info("regression fitted")
     networks = []
     for member in range(options.networks):
-        run = Fit(train, base, augmented, replace(fit, seed=fit.seed + member))
+        run = Fit(train, base, windows, replace(fit, seed=fit.seed + member))
         for epoch, loss, seconds in run.epochs():
             logger.info("network %d, epoch %d: loss %.4f, %.0f s", member + 1, epoch, loss, seconds)
         networks.append(run.averaged)
@@ -113,11 +115,15 @@ def measure(
     def score(data: bytes) -> float:
         return float(calibration.apply(np.array([inspect_script(session, data).logit]))[0])
 
+    sure = np.array([sample.sha256 not in options.doubted for sample in val])
+    sure_languages = [language for language, kept in zip(languages, sure, strict=True) if kept]
     probed, bodies = sample_malicious(val), [sample.data for sample in val]
     magika = cpu_milliseconds(magika_runner(open_model(options.magika)), bodies) if options.magika else None
     measured = Measurements(
         training=count_rows(train),
         figures=figures_by_language(labels, languages, logits),
+        undoubted=figures_by_language(labels[sure], sure_languages, logits[sure]),
+        doubted=int((~sure).sum()),
         verdicts=verdicts_by_language(labels, languages, scores, suspicious, malicious),
         baseline=options.baseline,
         calibration=calibration,

@@ -1,8 +1,12 @@
 import random
 
 import numpy as np
+import pytest
 
 from script_threat.ngrams import BUCKETS, hashed_ngrams
+
+pytest.importorskip("pyarrow")
+
 from script_threat.windows import largest, make_windows
 
 
