@@ -50,6 +50,7 @@ async def sign_in(page: Page, url: str) -> None:
     await page.get_by_label("Password").fill(ADMINISTRATOR[1])
     await page.get_by_role("button", name="Sign in").click()
     await expect(page.get_by_role("heading", name="Scan files")).to_be_visible()
+    await page.wait_for_load_state()
 
 
 async def drop(page: Page, name: str, data: bytes) -> None:
