@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -37,7 +38,8 @@ async def list_dead_letters(limit: int, *, as_json: bool) -> None:
     for letter in letters:
         at = f"{letter.failed_at:%Y-%m-%d %H:%M:%S}"
         table.add_row(letter.id, at, letter.queue, str(letter.message.attempt), escape(letter.reason))
-    Console().print(table)
+    # In a pipe nothing is cut off; a terminal decides for itself.
+    Console(width=None if sys.stdout.isatty() else 250).print(table)
 
 
 async def show_dead_letter(dead_letter_id: str) -> None:
