@@ -26,6 +26,12 @@ def data_directory() -> Path:
     return path
 
 
+def detectors_directory() -> Path:
+    """Return the folder of the operator's own model packs; it need not be there."""
+    named = os.environ.get("FUMEHOOD_DETECTORS_DIR")
+    return Path(named or Path(os.environ.get("FUMEHOOD_DATA_DIR") or DEFAULT_DATA_DIRECTORY) / "detectors").resolve()
+
+
 def database_url(data: Path, service: str) -> str:
     """Return the URL of a service's embedded database."""
     return f"sqlite+aiosqlite:///{data / 'db' / service}.db"

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cli.detector_commands import detectors
 from shared.errors import AppError
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ dead_letters = typer.Typer(
     help="Messages that were given up: list, show, replay or discard them.", no_args_is_help=True
 )
 app.add_typer(admin, name="admin")
+app.add_typer(detectors, name="detectors")
 admin.add_typer(dead_letters, name="dead-letters")
 
 DeadLetterId = Annotated[str, typer.Argument(metavar="ID", help="As shown by `dead-letters list`.")]

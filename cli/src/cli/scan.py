@@ -19,6 +19,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from cli.embedded import detectors_directory
 from cli.paths import coloured, printable, regular_files
 from scanner.config import Settings
 from scanner.engine import ScanEngine
@@ -67,7 +68,7 @@ class Tally:
 async def run_scan(paths: list[Path], options: ScanOptions) -> int:
     """Scan and print; return the exit status."""
     logging.basicConfig(level=logging.ERROR)
-    engine = await ScanEngine.start(Settings())
+    engine = await ScanEngine.start(Settings(detectors_dir=detectors_directory()))
     try:
         run = _Run(engine, options)
         with run.progress:

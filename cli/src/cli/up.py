@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 from typing_extensions import override
 
-from cli.embedded import SERVICES, bus_url, data_directory, database_url, embedded_settings
+from cli.embedded import SERVICES, bus_url, data_directory, database_url, detectors_directory, embedded_settings
 from gateway.config import Settings as GatewaySettings
 from shared.database import Database
 from shared.errors import UnavailableError
@@ -70,7 +70,8 @@ async def _start_internal_services(stack: AsyncExitStack, bus: Bus) -> dict[str,
     await start("results", create_results(ResultsSettings(**embedded_settings(data, "results")), bus))
     await start("reports", create_reports(ReportsSettings(**embedded_settings(data, "reports")), bus, transports))
     await start("notifier", create_notifier(NotifierSettings(**embedded_settings(data, "notifier")), bus))
-    await start("scanner", create_scanner(ScannerSettings(**embedded_settings(data, "scanner")), bus))
+    scanner_settings = ScannerSettings(**embedded_settings(data, "scanner"), detectors_dir=detectors_directory())
+    await start("scanner", create_scanner(scanner_settings, bus))
     await start("upload", create_upload(UploadSettings(**embedded_settings(data, "upload")), bus))
     return transports
 

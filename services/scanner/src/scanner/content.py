@@ -32,6 +32,14 @@ class OpenFile:
         with tempfile.TemporaryFile(dir=folder) as handle:
             return cls(os.dup(handle.fileno()))
 
+    @classmethod
+    def in_memory(cls, data: bytes) -> OpenFile:
+        """Open a file that lies in memory alone and holds `data`."""
+        descriptor = os.memfd_create("bytes", os.MFD_CLOEXEC)
+        with os.fdopen(os.dup(descriptor), "wb") as file:
+            file.write(data)
+        return cls(descriptor)
+
     @property
     def size_bytes(self) -> int:
         """Present size of the file."""
@@ -51,6 +59,11 @@ class ByteRange:
         """Take all bytes of the file at `path`. Raises OSError."""
         opened = OpenFile.reading(path)
         return cls(opened, 0, opened.size_bytes)
+
+    @classmethod
+    def of(cls, data: bytes) -> ByteRange:
+        """Take bytes that never touch a disk."""
+        return cls(OpenFile.in_memory(data), 0, len(data))
 
     def read(self, start: int = 0, length: int | None = None) -> bytes:
         """Return up to `length` bytes from `start`; fewer only if the file has become shorter."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from scanner.content import ByteRange
 from shared.scan import ContentType, CoverageGap, DetectorInfo, Finding
@@ -81,4 +81,13 @@ class Detector(Protocol):
 
     async def close(self) -> None:
         """Give back what the detector holds."""
+        ...
+
+
+@runtime_checkable
+class ScoringDetector(Detector, Protocol):
+    """A detector that gives any bytes a probability: what can be evaluated on labelled data."""
+
+    async def score(self, content: ByteRange) -> float:
+        """Return the calibrated probability of malice, 0 to 1, whatever the type. Raises DetectorError."""
         ...

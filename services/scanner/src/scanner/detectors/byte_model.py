@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scanner.batcher import Batcher, BatchLimits
 from scanner.config import EngineSettings
+from scanner.content import ByteRange
 from scanner.detectors.base import Covered, Inspection, Subject
 from scanner.detectors.byte_windows import (
     ByteModelInput,
@@ -135,21 +136,22 @@ class ByteModelDetector:
 
     async def inspect(self, subject: Subject) -> Inspection:
         """Score the artifact. Raises DetectorError."""
-        loop = asyncio.get_running_loop()
-        script = await loop.run_in_executor(self._threads.files, self._prepare, subject)
-        windows = self._windows(script)
-        results = await asyncio.gather(*(self._running_batcher().submit(window) for window in windows))
-        best = max(range(len(results)), key=lambda index: results[index].logit)
-        start = window_starts(len(script.codes), self._config.input)[best]
-        score = self._config.calibration.probability(results[best].logit)
+        script, best, decisive = await self._score_windows(subject.content)
+        score = self._config.calibration.probability(decisive.logit)
         verdict = self._verdict(score, subject)
         findings: tuple[Finding, ...] = ()
         if self.shadow or verdict is not Verdict.CLEAN:
-            locations = await loop.run_in_executor(
-                self._threads.files, self._locate, subject, script, start, results[best].evidence
+            start = window_starts(len(script.codes), self._config.input)[best]
+            locations = await asyncio.get_running_loop().run_in_executor(
+                self._threads.files, self._locate, subject, script, start, decisive.evidence
             )
             findings = (self._finding(score, verdict, locations),)
         return Inspection(findings, self._gaps(subject))
+
+    async def score(self, content: ByteRange) -> float:
+        """Return the calibrated probability of the worst window. Raises DetectorError."""
+        _, _, decisive = await self._score_windows(content)
+        return self._config.calibration.probability(decisive.logit)
 
     async def close(self) -> None:
         """Stop the batcher."""
@@ -168,9 +170,17 @@ class ByteModelDetector:
             self._batcher = Batcher(self.info.name, self._run, self._threads.models, limits, _bucket)
         return self._batcher
 
-    def _prepare(self, subject: Subject) -> Script:
+    async def _score_windows(self, content: ByteRange) -> tuple[Script, int, WindowResult]:
+        """Return the script as the model reads it, and the window that decides with its number."""
+        script = await asyncio.get_running_loop().run_in_executor(self._threads.files, self._prepare, content)
+        windows = self._windows(script)
+        results = await asyncio.gather(*(self._running_batcher().submit(window) for window in windows))
+        best = max(range(len(results)), key=lambda index: results[index].logit)
+        return script, best, results[best]
+
+    def _prepare(self, content: ByteRange) -> Script:
         try:
-            read, cut, left_out = read_ends(subject.content, self._config.input.max_bytes)
+            read, cut, left_out = read_ends(content, self._config.input.max_bytes)
         except OSError as error:
             raise DetectorError(f"The file could not be read: {error.strerror}.") from error
         return normalise(read, cut, left_out, self._config.input.normalise)

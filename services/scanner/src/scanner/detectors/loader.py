@@ -52,26 +52,39 @@ class RefusedPack:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadedPack:
+    """A pack in use."""
+
+    folder: Path
+    detector: Detector
+
+
+@dataclass(frozen=True, slots=True)
 class LoadedPacks:
     """What came of loading."""
 
-    detectors: tuple[Detector, ...]
+    packs: tuple[LoadedPack, ...]
     refused: tuple[RefusedPack, ...]
+
+    @property
+    def detectors(self) -> tuple[Detector, ...]:
+        """The detectors of the packs in use."""
+        return tuple(pack.detector for pack in self.packs)
 
 
 def load_detectors(settings: EngineSettings, threads: Threads) -> LoadedPacks:
     """Load every pack folder; names must be unique and the shipped packs come first."""
-    detectors: dict[str, Detector] = {}
+    packs: dict[str, LoadedPack] = {}
     refused: list[RefusedPack] = []
     for folder in _pack_folders((SHIPPED_PACKS, settings.detectors_dir)):
         try:
-            detector = _load(folder, settings, threads, detectors)
+            detector = _load(folder, settings, threads, packs)
         except PackRefusedError as error:
             logger.warning("model pack %s refused: %s", folder, error.message)
             refused.append(RefusedPack(folder, error.message))
             continue
-        detectors[detector.info.name] = detector
-    return LoadedPacks(tuple(detectors.values()), tuple(refused))
+        packs[detector.info.name] = LoadedPack(folder, detector)
+    return LoadedPacks(tuple(packs.values()), tuple(refused))
 
 
 def _load(folder: Path, settings: EngineSettings, threads: Threads, taken: Container[str]) -> Detector:
