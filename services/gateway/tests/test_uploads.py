@@ -9,11 +9,13 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 from fastapi import FastAPI
 
 from gateway.config import Settings
 from gateway.context import Context
 from gateway.models.accounts import User
+from shared.testing.bus import until
 
 FORM = "multipart/form-data; boundary=xyz"
 HEAD = b'--xyz\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
@@ -131,6 +133,34 @@ async def test_an_early_answer_is_followed_by_reading_the_rest(app: FastAPI, con
     assert (b"connection", b"close") in sent[0]["headers"]
     assert [message.get("more_body") for message in sent[1:]] == [True, False]
     assert left == []
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_client_that_sends_all_of_a_large_body_first_reads_the_answer(
+    app: FastAPI, context: Context, user: User, *, announced: bool
+) -> None:
+    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", ws="none", log_config=None))
+    serving = asyncio.create_task(server.serve())
+    await until(lambda: server.started)
+    reader, writer = await asyncio.open_connection(*server.servers[0].sockets[0].getsockname())
+    block = bytes(1 << 20)
+    length = f"Content-Length: {20 * len(block)}" if announced else "Transfer-Encoding: chunked"
+    token = context.tokens.issue(user)
+    writer.write(
+        f"POST /api/v1/files HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n"
+        f"Content-Type: {FORM}\r\n{length}\r\n\r\n".encode()
+    )
+    for _ in range(20):
+        writer.write(block if announced else b"%x\r\n%b\r\n" % (len(block), block))
+        await writer.drain()
+    answer = await reader.read()
+    writer.close()
+    server.should_exit = True
+    await serving
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b'"code":"too_large"' in answer
 
 
 async def test_a_gibibyte_goes_through_in_little_memory(start: Any, settings: Settings, world: Any) -> None:
