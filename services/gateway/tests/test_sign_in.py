@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 
 from gateway.config import Settings
 from gateway.context import Context
+from gateway.main import new_sign_in_link
 from gateway.models.accounts import User
 from gateway.schema import AUDIT_LOG, USERS
 from shared import clock
@@ -249,6 +250,13 @@ async def test_a_new_link_makes_the_earlier_one_void(visitor: Any, context: Cont
 
     assert (await visitor.open(first)).status_code == 404
     assert (await visitor.open(second)).status_code == 200
+
+
+async def test_the_command_line_makes_a_link_beside_a_running_gateway(visitor: Any, settings: Settings) -> None:
+    address = await new_sign_in_link(settings.model_copy(update={"public_url": "https://scan.example.org"}))
+
+    assert address.startswith("https://scan.example.org/welcome/")
+    assert (await visitor.open(address.removeprefix("https://scan.example.org"))).status_code == 200
 
 
 async def test_a_link_expires(visitor: Any, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
