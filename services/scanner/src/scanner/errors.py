@@ -6,6 +6,7 @@ AppError
 └── PermanentError
     ├── PackRefusedError    a model pack cannot be used; the others go on
     ├── DetectorError       a detector could not look at one artifact; becomes a coverage gap
+    │   └── TooLargeError   because the artifact is beyond the detector's limit
     └── BatcherClosedError  work was handed to a batcher that is shutting down
 """
 
@@ -30,6 +31,12 @@ class DetectorError(PermanentError):
     """A detector could not look at one artifact."""
 
     code = "detector_failed"
+
+
+class TooLargeError(DetectorError):
+    """An artifact is beyond what a detector reads."""
+
+    code = "too_large_for_detector"
 
 
 class BatcherClosedError(PermanentError):

@@ -8,13 +8,11 @@ positions become byte ranges of the original with their lines.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scanner.batcher import Batcher, BatchLimits
 from scanner.config import EngineSettings
@@ -29,8 +27,10 @@ from scanner.detectors.byte_windows import (
     window_starts,
     window_tokens,
 )
+from scanner.detectors.calibration import Calibration
 from scanner.detectors.lines import LineIndex
 from scanner.detectors.pack import MODEL, Pack, Thresholds
+from scanner.detectors.signature import check_signature
 from scanner.errors import DetectorError, PackRefusedError
 from scanner.sessions import ModelSession, open_session
 from scanner.threads import Threads
@@ -39,21 +39,6 @@ from shared.scan import CoverageGap, CoverageReason, Finding, Location, Verdict
 SHOWN_RANGES = 5
 _BUCKET_TOKENS = 512
 """Windows of about the same length share a run, so that padding costs little."""
-
-
-class Calibration(BaseModel):
-    """Platt scaling: score = 1 / (1 + exp(-(slope * logit + intercept)))."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    method: str = Field(pattern="^platt$")
-    slope: float
-    intercept: float
-
-    def probability(self, logit: float) -> float:
-        """Return the calibrated probability of malice, 0 to 1."""
-        exponent = min(max(-(self.slope * logit + self.intercept), -700.0), 700.0)
-        return 1 / (1 + math.exp(exponent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +62,8 @@ class ByteModelConfig:
         """Read the manifest's tables. Raises PackRefusedError."""
         if pack.manifest.thresholds is None:
             raise PackRefusedError("The manifest has no [thresholds].")
-        try:
-            declared = ByteModelInput.model_validate(pack.manifest.input)
-            calibration = Calibration.model_validate(pack.manifest.calibration)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise PackRefusedError(f"The manifest is wrong at {first['loc']}: {first['msg']}.") from error
-        return cls(declared, pack.manifest.thresholds, calibration)
+        calibration = pack.table(Calibration, "calibration")
+        return cls(pack.table(ByteModelInput, "input"), pack.manifest.thresholds, calibration)
 
 
 class ByteModelDetector:
@@ -109,7 +89,10 @@ class ByteModelDetector:
         path = pack.folder / MODEL
         if not path.is_file():
             raise PackRefusedError(f"It has no {MODEL}.")
-        detector = cls(pack, config, open_session(path, settings), settings, threads)
+        model = open_session(path, settings)
+        outputs = [name for name in (config.input.score, config.input.evidence) if name is not None]
+        check_signature(model.session, config.input.tensor, "tensor(int32)", (None,), outputs)
+        detector = cls(pack, config, model, settings, threads)
         detector.check_golden()
         return detector
 
@@ -204,9 +187,7 @@ class ByteModelDetector:
     def _verdict(self, score: float, subject: Subject) -> Verdict:
         """Compare with the thresholds; about a type it does not cover the model says suspicious at most."""
         covers = any(self.covered.includes(name) for name in subject.types)
-        if covers and score >= self._config.thresholds.malicious:
-            return Verdict.MALICIOUS
-        return Verdict.SUSPICIOUS if score >= self._config.thresholds.suspicious else Verdict.CLEAN
+        return self._config.thresholds.verdict(score, covers=covers)
 
     def _locate(
         self, subject: Subject, script: Script, start: int, evidence: NDArray[np.float32]

@@ -6,17 +6,18 @@ import hashlib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scanner.detectors.base import Covered
 from scanner.errors import PackRefusedError
-from shared.scan import DetectorInfo
+from shared.scan import DetectorInfo, Verdict
 
 MANIFEST = "detector.toml"
 MODEL = "model.onnx"
 MODEL_CARD = "MODEL_CARD.md"
+TableT = TypeVar("TableT", bound=BaseModel)
 RULE_SUFFIXES = frozenset({".yar", ".yara"})
 
 
@@ -28,6 +29,22 @@ class Thresholds(BaseModel):
     suspicious: float = Field(ge=0, le=1)
     malicious: float = Field(ge=0, le=1)
 
+    def verdict(self, score: float, *, covers: bool) -> Verdict:
+        """Return what the score says; of a type the detector does not cover, suspicious at most."""
+        if covers and score >= self.malicious:
+            return Verdict.MALICIOUS
+        return Verdict.SUSPICIOUS if score >= self.suspicious else Verdict.CLEAN
+
+
+class GoldenFile(BaseModel):
+    """A file of the pack and the score that a right installation gives it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", description="Name of a file in the pack's folder.")
+    score: float = Field(ge=0, le=1, description="Calibrated.")
+    tolerance: float = Field(default=0.01, gt=0)
+
 
 class Manifest(BaseModel):
     """The content of `detector.toml`."""
@@ -36,7 +53,7 @@ class Manifest(BaseModel):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="Unique among the loaded packs.")
     version: str = Field(min_length=1, max_length=64)
-    kind: str = Field(description="yara, byte-model or builtin.")
+    kind: str = Field(description="byte-model, text-model, image-model, tabular-model, yara or builtin.")
     description: str = ""
     mode: Literal["live", "shadow"] = "live"
     covers: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
@@ -47,6 +64,8 @@ class Manifest(BaseModel):
     )
     thresholds: Thresholds | None = None
     input: dict[str, Any] = Field(default_factory=dict, description="Read by the kind: sizes, windows, tensor names.")
+    output: dict[str, Any] = Field(default_factory=dict, description="Read by the kind: which tensor is the score.")
+    golden: GoldenFile | None = None
     calibration: dict[str, Any] = Field(default_factory=dict, description="Read by the kind: score to probability.")
 
 
@@ -78,6 +97,13 @@ class Pack:
     def shadow(self) -> bool:
         """Whether the pack runs without counting."""
         return self.manifest.mode == "shadow"
+
+    def table(self, model: type[TableT], name: Literal["input", "output", "calibration"]) -> TableT:
+        """Return one of the manifest's tables that the kind reads, checked. Raises PackRefusedError."""
+        try:
+            return model.model_validate(getattr(self.manifest, name))
+        except ValidationError as error:
+            raise PackRefusedError(_wrong_at(error, name)) from error
 
     def rule_files(self) -> list[Path]:
         """Return the pack's rule files in a fixed order."""
@@ -128,6 +154,10 @@ def _read_manifest(path: Path) -> Manifest:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PackRefusedError(f"{MANIFEST} is not TOML: {error}.") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise PackRefusedError(f"{MANIFEST} is wrong at {where}: {first['msg']}.") from error
+        raise PackRefusedError(_wrong_at(error)) from error
+
+
+def _wrong_at(error: ValidationError, *table: str) -> str:
+    first = error.errors()[0]
+    where = ".".join(map(str, (*table, *first["loc"])))
+    return f"{MANIFEST} is wrong at {where}: {first['msg']}."
