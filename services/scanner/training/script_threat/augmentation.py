@@ -138,24 +138,6 @@ def wrap_base64(data: bytes, rng: random.Random, language: str) -> bytes:
     return wrapper.replace(b"%s", base64.b64encode(data[:24000]))
 
 
-def add_data_table(data: bytes, rng: random.Random) -> bytes:
-    """Harmless data such as colours, character maps or pictures, before or after the script."""
-    count, kind = rng.randint(40, 900), rng.randrange(4)
-    if kind == 0:
-        top = rng.choice((128, 256, 10_000, 2**31))
-        entries = [b"%d" % rng.randrange(top) for _ in range(count)]
-    elif kind == 1:
-        entries = [b"0x%02x" % rng.randrange(2 ** rng.choice((8, 8, 16, 32))) for _ in range(count)]
-    elif kind == 2:
-        entries = [b"'#%06x'" % rng.randrange(2**24) for _ in range(count)]
-    else:
-        entries = [b"'" + base64.b64encode(rng.randbytes(rng.randint(30, 300))) + b"'" for _ in range(count // 20 + 1)]
-    row = rng.choice((1, 8, 16, count))
-    lines = [b", ".join(entries[start : start + row]) for start in range(0, len(entries), row)]
-    table = invented_name(rng) + b" = [" + b",\n    ".join(lines) + b"]\n"
-    return table + data if rng.random() < 0.5 else data + b"\n" + table
-
-
 def break_lines(data: bytes, rng: random.Random) -> bytes:
     """Newlines removed after a semicolon, or added there."""
     if rng.random() < 0.5:
@@ -175,8 +157,6 @@ def augment(data: bytes, language: str, label: int, other: bytes, rng: random.Ra
         data = break_lines(data, rng)
     if label and rng.random() < 0.04:
         data = wrap_base64(data, rng, language)
-    if not label and rng.random() < 0.08:
-        data = add_data_table(data, rng)
     if rng.random() < (0.30 if label else 0.15):
         data = join_scripts(data, other, rng)
     return data

@@ -28,7 +28,7 @@ class FitOptions:
     seed: int = 1
     epochs: int = 3
     windows_per_script: int = 2
-    augmented_share: float = 1.0  # of the scripts are learnt from a second time, augmented
+    augmented_share: float = 0.5  # of the scripts are learnt from a second time, augmented
     ngram_dropout: float = 0.9  # the most; each batch draws its own rate below this
     batch: int = 256
     rate: float = 5e-3

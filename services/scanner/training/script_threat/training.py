@@ -62,7 +62,7 @@ def fit_model(train: list[Sample], options: TrainingOptions) -> ExportedNetwork:
     windows = joined(base, make_windows(bodies, fit.network.sizes, fit.windows_per_script, rng))
     logger.info("%d windows, %d of them augmented", len(windows), len(windows) - len(base))
     weights = np.array([fit.weak_weight if sample.weak else 1.0 for sample in train])
-    linear = fit_linear(windows, labels_of(train), weights, options.linear)
+    linear = fit_linear(base, labels_of(train), weights, options.linear)
     logger.info("regression fitted")
     networks = []
     for member in range(options.networks):

@@ -6,7 +6,6 @@ import pytest
 
 from script_threat.augmentation import (
     COMMENT_MARKS,
-    add_data_table,
     augment,
     break_lines,
     flood_comments,
@@ -55,11 +54,6 @@ def test_base64_wraps_what_was_there() -> None:
     longest = max(re.findall(rb"[A-Za-z0-9+/=]+", changed), key=len)
     assert base64.b64decode(longest) == SCRIPT
     assert wrap_base64(SCRIPT, random.Random(1), "vbs") == SCRIPT
-
-
-def test_a_data_table_leaves_the_script_whole(rng: random.Random) -> None:
-    changed = [add_data_table(SCRIPT, rng) for _ in range(30)]
-    assert all(SCRIPT in data and len(data) > len(SCRIPT) + 80 for data in changed)
 
 
 def test_breaking_lines_moves_only_white_space(rng: random.Random) -> None:
