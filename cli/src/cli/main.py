@@ -40,9 +40,11 @@ def up() -> None:
     administrator. For unattended use set FUMEHOOD_ADMIN_EMAIL and FUMEHOOD_ADMIN_PASSWORD.
     Ctrl-C stops it.
     """
+    import uvloop
+
     from cli.up import run_up
 
-    asyncio.run(run_up())
+    uvloop.run(run_up())
 
 
 @app.command()
