@@ -36,11 +36,18 @@ async def engine(settings: EngineSettings) -> AsyncIterator[ScanEngine]:
 
 @pytest.fixture
 def scan(engine: ScanEngine, tmp_path: Path) -> Scan:
-    async def scan_bytes(name: str, content: bytes, budget_seconds: float = 50) -> ScanDocument:
+    async def scan_bytes(
+        name: str, content: bytes, budget_seconds: float = 50, passwords: tuple[str, ...] = ()
+    ) -> ScanDocument:
         path = tmp_path / "submitted"
         path.write_bytes(content)
         return await engine.scan(
-            path, name=name, scan_id="scan", submission_id="submission", budget_seconds=budget_seconds
+            path,
+            name=name,
+            scan_id="scan",
+            submission_id="submission",
+            budget_seconds=budget_seconds,
+            passwords=passwords,
         )
 
     return scan_bytes

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pyzipper
 from typing_extensions import override
 
 from scanner.engine import EngineSettings, ScanEngine
@@ -24,6 +26,7 @@ from shared.events import (
     RescanRequestedV1,
     ScanCompletedV1,
     ScanFailedV1,
+    ScanOptions,
     ScanProgressedV1,
     ScanStartedV1,
 )
@@ -67,6 +70,22 @@ async def test_an_uploaded_file_becomes_a_document(
     assert event.document is not None
     assert event.document.verdict is Verdict.CLEAN
     assert event.document.root.sha256 == file.sha256
+
+
+async def test_passwords_of_the_submission_open_its_archives(
+    feed: Feed, database: Database, objects: FileObjectStore
+) -> None:
+    buffer = io.BytesIO()
+    with pyzipper.AESZipFile(buffer, "w", encryption=pyzipper.WZ_AES) as archive:
+        archive.setpassword(b"s3cret")
+        archive.writestr("notes.txt", TEXT)
+    file = await store(objects, buffer.getvalue())
+    await feed(uploaded(file, name="notes.zip", options=ScanOptions(passwords=("s3cret",))))
+
+    (event,) = await published(database)
+    assert isinstance(event, ScanCompletedV1)
+    assert event.document is not None
+    assert event.document.verdict is Verdict.CLEAN
 
 
 async def test_who_watches_is_told_start_and_progress(

@@ -11,16 +11,13 @@ from typing import cast
 
 import pytest
 
-from scanner.content import ByteRange
 from scanner.engine import EngineSettings, ScanEngine, ScanProgress
 from scanner.errors import DetectorError
 from scanner.identify import load_content_types, magika_folder
-from scanner.sandbox.messages import JobLimits
-from scanner.sandbox.pool import Child, SandboxPool, Unpacked
+from scanner.sandbox.pool import Child, SandboxPool, Unpacked, UnpackJob
 from scanner.sessions import ModelSession
 from scanner.signatures import SIGNATURES, contradicts
 from scanner.testing import Archives, Scan
-from scanner.unpackers.base import Unpacker
 from scanner.walk import effective_types
 from shared.scan import ContentType, CoverageLevel, CoverageReason, Verdict
 
@@ -192,10 +189,8 @@ async def test_an_archive_that_holds_itself_ends(engine: ScanEngine, tmp_path: P
     path.write_bytes(archives.zip({"quine.zip": b"stands for itself"}))
 
     class Mirror:
-        async def unpack(
-            self, unpacker: Unpacker, name: str, content: ByteRange, limits: JobLimits, seconds: float
-        ) -> Unpacked:
-            return Unpacked((Child(name, "zip member", content, None),), ())
+        async def unpack(self, job: UnpackJob) -> Unpacked:
+            return Unpacked((Child(job.name, "zip member", job.content, None),), ())
 
     sandbox = engine._tools.sandbox
     engine._tools = dataclasses.replace(engine._tools, sandbox=cast("SandboxPool", Mirror()))

@@ -17,7 +17,7 @@ from scanner.content import ByteRange
 from scanner.engine import EngineSettings
 from scanner.errors import SandboxError
 from scanner.sandbox.messages import JobLimits
-from scanner.sandbox.pool import SandboxPool, Unpacked
+from scanner.sandbox.pool import SandboxPool, Unpacked, UnpackJob
 from scanner.unpackers import UNPACKERS
 from scanner.unpackers.base import GapReason
 from scanner.unpackers.tar import TarUnpacker
@@ -41,7 +41,7 @@ class Hostile:
     async def do(self, action: str, seconds: float = 20) -> Unpacked:
         path = self._folder / action
         path.write_bytes(action.encode())
-        return await self.pool.unpack(Named(), "x", ByteRange.whole(path), LIMITS, seconds)
+        return await self.pool.unpack(UnpackJob(Named(), "x", ByteRange.whole(path), LIMITS, seconds))
 
     async def answer(self, action: str) -> str:
         return (await self.do(action)).children[1].name

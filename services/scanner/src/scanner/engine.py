@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from scanner.active_content import DETECTOR as ACTIVE_CONTENT
 from scanner.config import EngineSettings
 from scanner.content import ByteRange
 from scanner.detectors.loader import RefusedPack, load_detectors
@@ -34,7 +35,7 @@ class ScanEngine:
     def __init__(self, tools: ScanTools, refused: tuple[RefusedPack, ...]) -> None:
         self._tools = tools
         self.refused = refused
-        self.detectors: tuple[DetectorInfo, ...] = tuple(detector.info for detector in tools.detectors)
+        self.detectors: tuple[DetectorInfo, ...] = (*(detector.info for detector in tools.detectors), ACTIVE_CONTENT)
 
     @classmethod
     async def start(cls, settings: EngineSettings) -> ScanEngine:
@@ -68,18 +69,20 @@ class ScanEngine:
         submission_id: str,
         budget_seconds: float = DEFAULT_BUDGET_SECONDS,
         on_progress: Callable[[ScanProgress], None] | None = None,
+        passwords: tuple[str, ...] = (),
     ) -> ScanDocument:
         """Look at the file at `path` and everything inside it, within `budget_seconds`.
 
         Whatever is wrong with the file is in the document's verdict and coverage, never an
         exception. `name` is the submitted name, untrusted. `on_progress` is called on the event
-        loop a few times a second at most and must not block.
+        loop a few times a second at most and must not block. `passwords` are tried on encrypted
+        archives before the usual ones.
         """
         started_at = datetime.now(UTC)
         deadline = asyncio.get_running_loop().time() + budget_seconds
         progress = ProgressReporter(on_progress)
         root = _open_root(path, name)
-        await Walk(self._tools, deadline, progress).run(root)
+        await Walk(self._tools, deadline, progress, passwords).run(root)
         progress.finished()
         facts = ScanFacts(scan_id, submission_id, started_at, datetime.now(UTC), self.detectors)
         return build_document(root, facts, self._tools.identifier.unknown)

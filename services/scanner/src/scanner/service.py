@@ -88,6 +88,7 @@ class ScannerService:
                 submission_id=order.submission_id,
                 budget_seconds=budget_seconds,
                 on_progress=lambda progress: self._tell(_progressed(order, progress)),
+                passwords=order.options.passwords,
             )
             span.set_attribute("fumehood.verdict", document.verdict.value)
         _scan_seconds.record((document.finished_at - document.started_at).total_seconds())

@@ -13,7 +13,9 @@ from shared.scan import ScanDocument
 class Scan(Protocol):
     """Scans bytes under a name."""
 
-    async def __call__(self, name: str, content: bytes, budget_seconds: float = 50) -> ScanDocument: ...
+    async def __call__(
+        self, name: str, content: bytes, budget_seconds: float = 50, passwords: tuple[str, ...] = ()
+    ) -> ScanDocument: ...
 
 
 class Archives:

@@ -6,6 +6,7 @@ import asyncio
 import math
 from dataclasses import dataclass
 
+from scanner.active_content import finding_of
 from scanner.config import EngineSettings
 from scanner.content import ByteRange, hash_content
 from scanner.declared import DeclaredName, interpreter_type
@@ -14,11 +15,11 @@ from scanner.errors import DetectorError, SandboxError
 from scanner.identify import TypeIdentifier
 from scanner.progress import ProgressReporter
 from scanner.sandbox.messages import JobLimits
-from scanner.sandbox.pool import SandboxPool
+from scanner.sandbox.pool import SandboxPool, UnpackJob
 from scanner.signatures import contradicts
 from scanner.threads import Threads
 from scanner.tree import Node
-from scanner.unpackers import HEAD_BYTES, TAIL_BYTES, unpacker_for
+from scanner.unpackers import HEAD_BYTES, TAIL_BYTES, unpackers_for
 from scanner.unpackers.base import Unpacker
 from shared.scan import ContentType, CoverageGap, CoverageReason
 
@@ -43,8 +44,11 @@ class ScanTools:
 class Walk:
     """The state of one scan. `deadline` is in the event loop's time."""
 
-    def __init__(self, tools: ScanTools, deadline: float, progress: ProgressReporter) -> None:
+    def __init__(
+        self, tools: ScanTools, deadline: float, progress: ProgressReporter, passwords: tuple[str, ...] = ()
+    ) -> None:
         self._tools = tools
+        self._passwords = passwords
         self._deadline = deadline
         self._progress = progress
         self._queue: asyncio.LifoQueue[Node] = asyncio.LifoQueue()
@@ -99,10 +103,10 @@ class Walk:
             types = effective_types(node.name, node.content_type, head)
             self._progress.at("inspecting", node.name)
             await self._inspect(node, Subject(content, node.name, node.content_type, types))
-        unpacker = unpacker_for(node.content_type.label, head, tail)
-        if unpacker is not None:
-            await self._unpack(node, content, unpacker)
-        self._note_uncovered(node, types, unpacker)
+        unpackers = unpackers_for(frozenset(type_name.label for type_name in types), head, tail)
+        if unpackers:
+            await self._unpack(node, content, unpackers)
+        self._note_uncovered(node, types, unpackers)
         if contradicts(node.content_type.label, head):
             detail = f"It looks like the type {node.content_type.label}, but its first bytes are not of that type."
             node.gap(CoverageReason.UNSUPPORTED, detail)
@@ -140,7 +144,7 @@ class Walk:
         except DetectorError as error:
             return Inspection(gaps=(CoverageGap(reason=CoverageReason.ERROR, detail=error.message),))
 
-    async def _unpack(self, node: Node, content: ByteRange, unpacker: Unpacker) -> None:
+    async def _unpack(self, node: Node, content: ByteRange, unpackers: tuple[Unpacker, ...]) -> None:
         if node.depth >= self._tools.settings.max_depth:
             node.gap(
                 CoverageReason.LIMIT_REACHED,
@@ -153,7 +157,10 @@ class Walk:
         # One job at a time in a scan, so that each knows exactly what is left of the limits.
         async with self._unpacking:
             self._progress.at("unpacking", node.name)
-            await self._run_unpacker(node, content, unpacker)
+            for unpacker in unpackers:
+                await self._run_unpacker(node, content, unpacker)
+        for inner in reversed(node.children):
+            self._queue.put_nowait(inner)
 
     async def _run_unpacker(self, node: Node, content: ByteRange, unpacker: Unpacker) -> None:
         settings = self._tools.settings
@@ -167,12 +174,17 @@ class Walk:
             cpu_seconds=math.ceil(settings.sandbox_seconds),
         )
         try:
-            unpacked = await self._tools.sandbox.unpack(unpacker, node.name, content, limits, seconds)
+            job = UnpackJob(unpacker, node.name, content, limits, seconds, self._passwords)
+            unpacked = await self._tools.sandbox.unpack(job)
         except SandboxError as error:
             node.gap(CoverageReason.ERROR, error.message)
             return
-        node.unpacked = bool(unpacked.children) or not unpacked.gaps
+        finished = bool(unpacker.whole) and not unpacked.gaps
+        node.unpacked = node.unpacked or finished or bool(unpacked.children)
         node.gaps.extend(unpacked.gaps)
+        findings = [finding_of(sign) for sign in unpacked.signs]
+        node.findings.extend(findings)
+        self._progress.add_findings(node.name, node.size_bytes, findings)
         for child in unpacked.children:
             gaps = [child.gap] if child.gap else []
             node.children.append(
@@ -183,16 +195,16 @@ class Walk:
             self._bytes_left -= child.content.size
         self._artifacts_left -= len(unpacked.children)
         self._progress.found(len(unpacked.children))
-        for inner in reversed(node.children):
-            self._queue.put_nowait(inner)
 
-    def _note_uncovered(self, node: Node, types: frozenset[TypeName], unpacker: Unpacker | None) -> None:
+    def _note_uncovered(self, node: Node, types: frozenset[TypeName], unpackers: tuple[Unpacker, ...]) -> None:
         """Say which of the types no live detector covers; a pure container is covered by its content."""
+        whole = frozenset[str]().union(*(unpacker.whole for unpacker in unpackers))
+        whole |= {"unknown"} if whole else set()
         covering = [detector.covered for detector in self._tools.detectors if detector.info.name in node.covered_by]
         for type_name in sorted(types):
             if any(covered.includes(type_name) for covered in covering):
                 continue
-            if unpacker is not None and type_name.label in unpacker.whole | {"unknown"}:
+            if type_name.label in whole:
                 continue
             node.gap(CoverageReason.UNSUPPORTED, f"No detector here covers the type {type_name.label}.")
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from scanner.sandbox.messages import MAX_DETAIL_CHARACTERS, MAX_NAME_CHARACTERS
+from scanner.unpackers.signs import Sign
 from shared.scan import CoverageGap, CoverageReason
 
 
@@ -51,11 +52,24 @@ class GapFound(_Answer):
     gap: Gap
 
 
+class SignSeen(_Answer):
+    """The input does something by itself that people should know of."""
+
+    kind: Literal["sign"]
+    sign: Sign
+
+
+class Unprepared(_Answer):
+    """The job needs libraries that this worker was started without; nothing of it was done."""
+
+    kind: Literal["unprepared"]
+
+
 class JobDone(_Answer):
     """The job is over and the worker takes the next one."""
 
     kind: Literal["done"]
 
 
-AnyAnswer = WorkerReady | ChildFound | GapFound | JobDone
+AnyAnswer = WorkerReady | ChildFound | GapFound | SignSeen | Unprepared | JobDone
 ANSWERS: TypeAdapter[AnyAnswer] = TypeAdapter(Annotated[AnyAnswer, Field(discriminator="kind")])

@@ -106,6 +106,7 @@ def _leave_network(libc: ctypes.CDLL) -> bool:
 def _set_limits(limits: ProcessLimits) -> None:
     for kind, value in (
         (resource.RLIMIT_AS, limits.memory_bytes),
+        (resource.RLIMIT_DATA, limits.memory_bytes),  # what py7zr sizes its buffers by
         (resource.RLIMIT_FSIZE, limits.file_bytes),
         (resource.RLIMIT_CPU, limits.cpu_seconds),
         (resource.RLIMIT_NOFILE, limits.open_files),

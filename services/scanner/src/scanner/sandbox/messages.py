@@ -2,15 +2,16 @@
 
 One JSON object a line over a socket pair. With each request travel two file descriptors: the
 input (read only) and the spool, one file that takes the bytes of all children one after another.
-The worker answers with any number of `child` and `gap` lines and ends with `done`; the answers
-are read by `scanner.sandbox.answers`. Only the standard library is imported here, because a
+The worker answers with any number of `child`, `gap` and `sign` lines and ends with `done`, or with
+`unprepared` when it needs the libraries it was started without; the answers are read by
+`scanner.sandbox.answers`. Only the standard library is imported here, because a
 worker has to start fast and to hold little that a parser's bug could reach.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 MAX_LINE_BYTES = 64 * 1024
 MAX_NAME_CHARACTERS = 1000
@@ -37,6 +38,7 @@ class UnpackRequest:
     offset: int
     size: int
     limits: JobLimits
+    passwords: tuple[str, ...] = field(default=(), repr=False)
 
     def encode(self) -> bytes:
         """Return the request as one line."""
@@ -47,4 +49,5 @@ class UnpackRequest:
         """Read a line made by `encode`."""
         fields = json.loads(line)
         limits = JobLimits(**fields.pop("limits"))
-        return cls(limits=limits, **fields)
+        passwords = tuple(fields.pop("passwords"))
+        return cls(limits=limits, passwords=passwords, **fields)

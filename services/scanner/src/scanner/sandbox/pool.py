@@ -9,16 +9,17 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scanner.config import EngineSettings
 from scanner.content import ByteRange, OpenFile
 from scanner.errors import SandboxError
-from scanner.sandbox.answers import ChildFound, GapFound
+from scanner.sandbox.answers import ChildFound, GapFound, SignSeen, Unprepared
 from scanner.sandbox.messages import JobLimits, UnpackRequest
 from scanner.sandbox.process import JobFailedError, WorkerOptions, WorkerProcess
 from scanner.unpackers.base import Unpacker
+from scanner.unpackers.signs import Sign
 from shared.scan import CoverageGap, CoverageReason
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,21 @@ class Unpacked:
 
     children: tuple[Child, ...]
     gaps: tuple[CoverageGap, ...]
+    signs: tuple[Sign, ...] = ()
+    unprepared: bool = False
+    """Nothing was done, because the worker lacks the libraries for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnpackJob:
+    """One artifact to unpack, within `seconds` of wall time."""
+
+    unpacker: Unpacker
+    name: str
+    content: ByteRange
+    limits: JobLimits
+    seconds: float
+    passwords: tuple[str, ...] = ()
 
 
 class SandboxPool:
@@ -94,53 +110,53 @@ class SandboxPool:
                 await worker.stop()
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
-    async def unpack(
-        self, unpacker: Unpacker, name: str, content: ByteRange, limits: JobLimits, seconds: float
-    ) -> Unpacked:
-        """Unpack one artifact within `seconds` of wall time; failures come back as gaps.
-
-        Raises SandboxError when no worker can be started.
-        """
+    async def unpack(self, job: UnpackJob) -> Unpacked:
+        """Unpack one artifact; failures come back as gaps. Raises SandboxError when no worker can be started."""
         worker = await self._slots.get()
         try:
             if worker is None:
                 worker = await self._spawn()
-            spool = OpenFile.spool(self._settings.work_dir)
-            return await self._run(worker, unpacker, name, content, spool, limits, seconds)
+            unpacked = await self._run(worker, job)
+            if unpacked.unprepared:
+                # The slot keeps its prepared worker until that has done its share of jobs.
+                await worker.stop()
+                worker = await self._spawn(prepared=True)
+                unpacked = await self._run(worker, job)
+            if unpacked.unprepared:
+                worker.kill()
+                return Unpacked((), (_gap(CoverageReason.ERROR, "The sandbox worker broke its protocol."),))
+            return unpacked
         finally:
             self._give_back(worker)
 
-    async def _run(
-        self,
-        worker: WorkerProcess,
-        unpacker: Unpacker,
-        name: str,
-        content: ByteRange,
-        spool: OpenFile,
-        limits: JobLimits,
-        seconds: float,
-    ) -> Unpacked:
+    async def _run(self, worker: WorkerProcess, job: UnpackJob) -> Unpacked:
         children: list[Child] = []
         gaps: list[CoverageGap] = []
-        request = UnpackRequest(unpacker.name, name, content.offset, content.size, limits)
+        signs: list[Sign] = []
+        content, spool = job.content, OpenFile.spool(self._settings.work_dir)
+        request = UnpackRequest(job.unpacker.name, job.name, content.offset, content.size, job.limits, job.passwords)
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(job.seconds):
                 async for answer in worker.run(request, content.file, spool):
                     if isinstance(answer, ChildFound):
-                        children.append(_child(answer, spool, limits, len(children)))
+                        children.append(_child(answer, spool, job.limits, len(children)))
                     elif isinstance(answer, GapFound):
                         gaps.append(answer.gap.as_coverage())
+                    elif isinstance(answer, SignSeen):
+                        signs.append(answer.sign)
+                    elif isinstance(answer, Unprepared):
+                        return Unpacked((), (), unprepared=True)
         except TimeoutError:
             worker.kill()
             gaps.append(_gap(CoverageReason.TIMEOUT, "Unpacking took longer than its time limit and was stopped."))
         except JobFailedError as error:
             worker.kill()
-            logger.warning("a sandbox worker was lost while unpacking %s: %s", unpacker.name, error)
+            logger.warning("a sandbox worker was lost while unpacking %s: %s", job.unpacker.name, error)
             gaps.append(_gap(error.reason, error.message))
         except asyncio.CancelledError:
             worker.kill()
             raise
-        return Unpacked(tuple(children), tuple(gaps))
+        return Unpacked(tuple(children), tuple(gaps), tuple(dict.fromkeys(signs)))
 
     def _give_back(self, worker: WorkerProcess | None) -> None:
         if worker is not None and worker.alive and worker.jobs < self._settings.sandbox_jobs_per_worker:
@@ -161,8 +177,8 @@ class SandboxPool:
         finally:
             self._slots.put_nowait(fresh)
 
-    async def _spawn(self) -> WorkerProcess:
-        return await WorkerProcess.start(self._command, self._folder, self._options)
+    async def _spawn(self, *, prepared: bool = False) -> WorkerProcess:
+        return await WorkerProcess.start(self._command, self._folder, replace(self._options, prepared=prepared))
 
 
 def _child(answer: ChildFound, spool: OpenFile, limits: JobLimits, index: int) -> Child:

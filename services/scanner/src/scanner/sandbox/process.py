@@ -39,15 +39,20 @@ class WorkerOptions:
     memory_bytes: int
     file_bytes: int
     cpu_seconds: int
+    prepared: bool = False
+    """Started with the third-party parsers; see `scanner.unpackers.libraries`."""
 
 
 class WorkerProcess:
     """A started worker; takes one job at a time."""
 
-    def __init__(self, process: subprocess.Popen[bytes], connection: socket.socket, folder: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], connection: socket.socket, folder: Path, *, prepared: bool
+    ) -> None:
         self._process = process
         self._connection = connection
         self._folder = folder
+        self.prepared = prepared
         self._received = bytearray()
         self.ready = WorkerReady(kind="ready", network_closed_by=(), confined_by=())
         self.jobs = 0
@@ -58,7 +63,9 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         folder = Path(tempfile.mkdtemp(dir=parent_folder))
         sizes = (options.memory_bytes, options.file_bytes, options.cpu_seconds)
-        arguments = (str(theirs.fileno()), str(folder), *map(str, sizes))
+        arguments = [str(theirs.fileno()), str(folder), *map(str, sizes)]
+        if options.prepared:
+            arguments.append("prepared")
         try:
             process = _fork([*command, *arguments], theirs)
         except OSError as error:
@@ -68,7 +75,7 @@ class WorkerProcess:
         finally:
             theirs.close()
         ours.settimeout(0)
-        worker = cls(process, ours, folder)
+        worker = cls(process, ours, folder, prepared=options.prepared)
         try:
             async with asyncio.timeout(START_SECONDS):
                 answer = await worker._answer()

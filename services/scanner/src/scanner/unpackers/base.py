@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import BinaryIO, Protocol
 
 from scanner.sandbox.messages import MAX_DETAIL_CHARACTERS, MAX_NAME_CHARACTERS, JobLimits
+from scanner.unpackers.signs import Sign
 
 CHUNK_BYTES = 256 * 1024
 RATIO_FLOOR_BYTES = 16 * 1024 * 1024
@@ -55,9 +56,18 @@ class Unpacker(Protocol):
 
 
 class Sink:
-    """Takes children and gaps, writes the bytes to the spool, and holds the limits of the job."""
+    """Takes children, gaps and signs, writes the bytes to the spool, and holds the limits of the job."""
 
-    def __init__(self, spool: BinaryIO, limits: JobLimits, source_size: int, send: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        spool: BinaryIO,
+        limits: JobLimits,
+        source_size: int,
+        send: Callable[[bytes], None],
+        passwords: tuple[str, ...] = (),
+    ) -> None:
+        self.passwords = passwords
+        """What the submitter gave to open encrypted containers with."""
         self._spool = spool
         self._limits = limits
         self._allowed = min(limits.unpacked_bytes, max(RATIO_FLOOR_BYTES, limits.ratio * source_size))
@@ -67,6 +77,7 @@ class Sink:
         self._lines: list[bytes] = []
         self._lines_bytes = 0
         self._gaps: Counter[tuple[GapReason, str]] = Counter()
+        self._signs: dict[Sign, None] = {}
 
     def check_room(self) -> None:
         """Raise LimitReachedError when no further child may be stored."""
@@ -80,47 +91,48 @@ class Sink:
 
         `blame` is the sentence that says then what is wrong. Raises LimitReachedError.
         """
+        writer = self.begin(name, origin)
+        try:
+            for chunk in chunks:
+                if not writer.write(chunk):
+                    break
+        except damage:
+            writer.end((GapReason.ERROR, blame))
+        else:
+            writer.end()
+
+    def begin(self, name: str, origin: str) -> ChildWriter:
+        """Start one child, for parsers that push bytes; the writer must be ended. Raises LimitReachedError."""
         self.check_room()
         self._children += 1
-        start = self._written
-        gap: tuple[GapReason, str] | None = None
-        stop: LimitReachedError | None = None
-        try:
-            gap = self._write_member(chunks)
-        except LimitReachedError as error:
-            stop = error
-            gap = (GapReason.LIMIT_REACHED, str(error))
-        except damage:
-            gap = (GapReason.ERROR, blame)
-        self._tell_child(name, origin, start, gap)
-        if stop is not None:
-            raise stop
+        return ChildWriter(self, name, origin)
 
-    def _write_member(self, chunks: Iterable[bytes]) -> tuple[GapReason, str] | None:
-        size = 0
-        for chunk in chunks:
-            room = min(self._allowed - self._written, self._limits.member_bytes - size)
-            try:
-                self._spool.write(chunk[:room])
-            except OSError as error:  # never to be taken for damage in the archive
-                raise SpoolError from error
-            self._written += min(room, len(chunk))
-            size += len(chunk)
-            if size > self._limits.member_bytes:
-                return (
-                    GapReason.LIMIT_REACHED,
-                    "The file is larger than the limit for unpacked files; the rest was cut.",
-                )
-            if len(chunk) > room:
-                raise LimitReachedError(self._full_sentence())
-        return None
+    def take(self, chunk: bytes, size: int) -> int:
+        """Write what the limits allow of a chunk of a child of `size` bytes so far; return how much."""
+        room = min(self._allowed - self._written, self._limits.member_bytes - size, len(chunk))
+        try:
+            self._spool.write(chunk[:room])
+        except OSError as error:  # never to be taken for damage in the archive
+            raise SpoolError from error
+        self._written += room
+        return room
+
+    def over_limit(self, size: int) -> str | None:
+        """Return why nothing more of the whole job can be stored; None if only the child of `size` is too large."""
+        return None if size > self._limits.member_bytes else self._full_sentence()
 
     def _full_sentence(self) -> str:
         if self._allowed < self._limits.unpacked_bytes:
             return "The archive unpacks to many times its size, more than the limit allows; the rest was not unpacked."
         return "The scan has unpacked as many bytes as the limit allows; the rest was not unpacked."
 
-    def _tell_child(self, name: str, origin: str, start: int, gap: tuple[GapReason, str] | None) -> None:
+    @property
+    def position(self) -> int:
+        """Bytes in the spool so far."""
+        return self._written
+
+    def tell_child(self, name: str, origin: str, start: int, gap: tuple[GapReason, str] | None) -> None:
+        """Announce the bytes of the spool from `start` as a child."""
         child: dict[str, object] = {
             "kind": "child",
             "name": _speakable(name, MAX_NAME_CHARACTERS),
@@ -136,8 +148,14 @@ class Sink:
         """Say that something of the input was not looked at; equal gaps are counted and told at the end."""
         self._gaps[(reason, detail[:MAX_DETAIL_CHARACTERS])] += 1
 
+    def sign(self, sign: Sign) -> None:
+        """Say that the input does something by itself; said once, however often it does it."""
+        self._signs[sign] = None
+
     def finish(self) -> None:
-        """Tell the gaps and the end of the job."""
+        """Tell the signs, the gaps and the end of the job."""
+        for sign in self._signs:
+            self._tell({"kind": "sign", "sign": sign})
         for (reason, detail), count in self._gaps.items():
             times = f" ({count} times)" if count > 1 else ""
             self._tell({"kind": "gap", "gap": {"reason": reason, "detail": detail + times}})
@@ -157,6 +175,40 @@ class Sink:
         self._send(b"".join(self._lines))
         self._lines.clear()
         self._lines_bytes = 0
+
+
+class ChildWriter:
+    """Takes the bytes of one child one after another."""
+
+    def __init__(self, sink: Sink, name: str, origin: str) -> None:
+        self._sink = sink
+        self._name = name
+        self._origin = origin
+        self._start = sink.position
+        self._offered = 0
+        self._ended = False
+
+    def write(self, chunk: bytes) -> bool:
+        """Store the chunk; False when the child is over its limit, was cut and ended. Raises LimitReachedError."""
+        if self._ended:
+            return False
+        taken = self._sink.take(chunk, self._offered)
+        self._offered += len(chunk)
+        if taken == len(chunk):
+            return True
+        full = self._sink.over_limit(self._offered)
+        if full is None:
+            detail = "The file is larger than the limit for unpacked files; the rest was cut."
+            self.end((GapReason.LIMIT_REACHED, detail))
+            return False
+        self.end((GapReason.LIMIT_REACHED, full))
+        raise LimitReachedError(full)
+
+    def end(self, gap: tuple[GapReason, str] | None = None) -> None:
+        """Announce the child, with what is missing of it; only the first call counts."""
+        if not self._ended:
+            self._ended = True
+            self._sink.tell_child(self._name, self._origin, self._start, gap)
 
 
 def _speakable(name: str, limit: int) -> str:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import lzma
 import struct
 import zipfile
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from scanner.unpackers.base import GapReason, Sink, read_chunks
+from scanner.unpackers.zip_encryption import DAMAGE, EncryptedMembers, whole_member
 
-DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, struct.error, OverflowError)
 _LOCAL_HEADER = struct.Struct("<4s2xHH4xLLLHH")
 _LOCAL_MAGIC = b"PK\x03\x04"
 _END_MAGIC = b"PK\x05\x06"
@@ -67,6 +64,7 @@ class ZipUnpacker:
                 key=lambda extent: (extent.start, extent.end),
             )
             end = 0
+            trial = EncryptedMembers(source, sink.passwords)
             for extent in extents:
                 if extent.start < end:
                     sink.gap(
@@ -76,16 +74,16 @@ class ZipUnpacker:
                 if extent.lies:
                     sink.gap(GapReason.ERROR, "The header of a zip member contradicts the directory.")
                 end = extent.end
-                self._store(archive, extent.member, sink)
+                self._store(archive, extent.member, trial, sink)
             self._store_unlisted(source, [*extents, _directory_extent(archive, source)], sink)
 
-    def _store(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo, sink: Sink) -> None:
+    def _store(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo, trial: EncryptedMembers, sink: Sink) -> None:
         if member.is_dir() and member.compress_size == 0:
             return
-        if member.flag_bits & _ENCRYPTED_FLAG:
-            sink.gap(GapReason.ENCRYPTED, "A member of the zip archive is encrypted.")
-            return
         sink.check_room()
+        if member.flag_bits & _ENCRYPTED_FLAG:
+            trial.store(member, sink)
+            return
         try:
             handle = archive.open(member)
         except NotImplementedError:
@@ -99,7 +97,7 @@ class ZipUnpacker:
             return
         with handle:
             blame = "The member is damaged, cut off or not as large as the directory says."
-            sink.store(member.filename, "zip member", _whole_member(handle, member.file_size), DAMAGE, blame)  # type: ignore[arg-type]  # typeshed: IO[bytes]
+            sink.store(member.filename, "zip member", whole_member(handle, member.file_size), DAMAGE, blame)  # type: ignore[arg-type]  # typeshed: IO[bytes]
 
     def _store_unlisted(self, source: BinaryIO, extents: list[_Extent], sink: Sink) -> None:
         """Look at the ranges that no member claims: a place to hide a file from directory readers."""
@@ -163,16 +161,3 @@ def _directory_extent(archive: zipfile.ZipFile, source: BinaryIO) -> _Extent:
 def _has_content(source: BinaryIO, start: int, end: int) -> bool:
     source.seek(start)
     return any(chunk.strip(b"\0") for chunk in read_chunks(source, end - start))
-
-
-def _whole_member(handle: BinaryIO, size: int) -> Iterator[bytes]:
-    """Yield a member's bytes. Raises EOFError when there are fewer than the directory says.
-
-    zipfile cuts at the size of the directory and checks the CRC there.
-    """
-    got = 0
-    for chunk in read_chunks(handle):
-        got += len(chunk)
-        yield chunk
-    if got < size:
-        raise EOFError

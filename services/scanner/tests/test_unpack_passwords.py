@@ -1,0 +1,103 @@
+"""Encrypted archives: opened with the passwords given and the usual ones, else told as encrypted."""
+
+from __future__ import annotations
+
+import io
+import struct
+import time
+import zlib
+
+import pyzipper
+
+from scanner.testing import Archives, Scan
+from shared.scan import CoverageLevel, CoverageReason, ScanDocument, Verdict
+
+TEXT = b"The quick brown fox jumps over the lazy dog. " * 20
+
+
+def aes_zip(members: dict[str, bytes], password: str) -> bytes:
+    buffer = io.BytesIO()
+    with pyzipper.AESZipFile(buffer, "w", compression=pyzipper.ZIP_DEFLATED, encryption=pyzipper.WZ_AES) as archive:
+        archive.setpassword(password.encode())
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def zip_crypto(name: str, content: bytes, password: bytes) -> bytes:
+    """One member under the old encryption (APPNOTE.TXT 6.1); no library writes it any more."""
+    keys = [0x12345678, 0x23456789, 0x34567890]
+
+    def turn(byte: int) -> None:
+        keys[0] = zlib.crc32(bytes([byte]), keys[0] ^ 0xFFFFFFFF) ^ 0xFFFFFFFF
+        keys[1] = ((keys[1] + (keys[0] & 0xFF)) * 134775813 + 1) & 0xFFFFFFFF
+        keys[2] = zlib.crc32(bytes([keys[1] >> 24]), keys[2] ^ 0xFFFFFFFF) ^ 0xFFFFFFFF
+
+    def encrypt(data: bytes) -> bytes:
+        out = bytearray()
+        for byte in data:
+            mask = (keys[2] | 2) & 0xFFFF
+            out.append(byte ^ ((mask * (mask ^ 1)) >> 8 & 0xFF))
+            turn(byte)
+        return bytes(out)
+
+    for byte in password:
+        turn(byte)
+    crc = zlib.crc32(content)
+    data = encrypt(bytes(11) + bytes([crc >> 24]) + content)
+    raw = name.encode()
+    fields = struct.pack("<HHHHHLLLHH", 20, 1, 0, 0, 0, crc, len(data), len(content), len(raw), 0)
+    local = b"PK\x03\x04" + fields + raw + data
+    entry = b"PK\x01\x02" + struct.pack("<H", 20) + fields + struct.pack("<HHHLL", 0, 0, 0, 0, 0) + raw
+    return local + entry + struct.pack("<4sHHHHLLH", b"PK\x05\x06", 0, 0, 1, 1, len(entry), len(local), 0)
+
+
+def reasons(document: ScanDocument) -> set[CoverageReason]:
+    return {gap.reason for gap in document.coverage.gaps}
+
+
+async def test_a_zip_with_a_usual_password_is_opened(scan: Scan, eicar: bytes) -> None:
+    document = await scan("sample.zip", aes_zip({"a.txt": TEXT, "eicar.com": eicar}, "infected"))
+
+    assert [artifact.origin for artifact in document.artifacts[1:]] == ["encrypted zip member"] * 2
+    assert document.verdict is Verdict.MALICIOUS
+
+
+async def test_a_zip_with_a_given_password_is_opened(scan: Scan) -> None:
+    document = await scan("sample.zip", aes_zip({"a.txt": TEXT}, "s3crét"), passwords=("wrong", "s3crét"))
+
+    assert document.artifacts[1].size_bytes == len(TEXT)
+    assert document.verdict is Verdict.CLEAN
+
+
+async def test_the_old_encryption_is_opened(scan: Scan, eicar: bytes) -> None:
+    document = await scan("sample.zip", zip_crypto("eicar.com", eicar, b"virus"))
+
+    assert document.artifacts[1].origin == "encrypted zip member"
+    assert document.verdict is Verdict.MALICIOUS
+
+
+async def test_a_zip_that_no_password_opens_is_said(scan: Scan) -> None:
+    for content in (aes_zip({"a.txt": TEXT}, "nobody knows"), zip_crypto("a.txt", TEXT, b"nobody knows")):
+        document = await scan("secret.zip", content, passwords=("wrong",))
+
+        assert len(document.artifacts) == 1
+        assert reasons(document) == {CoverageReason.ENCRYPTED}
+        assert document.coverage.level is CoverageLevel.NONE
+
+
+async def test_a_locked_archive_beside_open_files_leaves_a_gap(scan: Scan, archives: Archives) -> None:
+    locked = aes_zip({"a.txt": TEXT}, "nobody knows")
+    document = await scan("mixed.zip", archives.zip({"open.txt": TEXT, "locked.zip": locked}))
+
+    assert document.artifacts[1].verdict is Verdict.CLEAN
+    assert document.coverage.level is CoverageLevel.PARTIAL
+    assert document.verdict is Verdict.UNKNOWN
+
+
+async def test_many_locked_members_take_bounded_time(scan: Scan) -> None:
+    started = time.monotonic()
+    document = await scan("x.zip", aes_zip({f"{number}.txt": b"x" for number in range(1000)}, "nobody knows"))
+
+    assert time.monotonic() - started < 20
+    assert reasons(document) == {CoverageReason.ENCRYPTED}
