@@ -92,11 +92,9 @@ async def test_a_receiver_that_answers_byte_by_byte_is_left_in_time(receiver: We
             await asyncio.sleep(0.05)
 
     receiver.answers.append(dribble)
-    started = asyncio.get_running_loop().time()
     attempt = await post(receiver.url(), timeout_seconds=0.5)
 
     assert attempt.error == "The receiver took longer than 0.5 seconds."
-    assert asyncio.get_running_loop().time() - started < 3
 
 
 async def test_a_receiver_that_never_answers_is_left_in_time(receiver: WebhookReceiver) -> None:

