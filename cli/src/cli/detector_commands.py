@@ -1,4 +1,4 @@
-"""The commands about detectors, below `fumehood detectors`."""
+"""The commands about detectors, below `fumehood detectors` and `fumehood admin detectors`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ import typer
 
 detectors = typer.Typer(help="What looks at files: list, show, evaluate on labelled data.", no_args_is_help=True)
 
+admin_detectors = typer.Typer(
+    help="Add, remove and switch detectors; a running scanner takes the change up by itself.", no_args_is_help=True
+)
+
+PackName = Annotated[str, typer.Argument(metavar="NAME", help="As in the pack's manifest.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 DetectorName = Annotated[str, typer.Option("--detector", metavar="NAME", help="As shown by `detectors list`.")]
 Encoding = Annotated[
@@ -72,3 +77,46 @@ def score(
     from cli.scoring import run_score
 
     asyncio.run(run_score(data, output, detector, BodyEncoding.named(encoding)))
+
+
+@admin_detectors.command("add")
+def add_detector(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Folder of a model pack.")],
+    shadow: Annotated[bool, typer.Option(help="Add it in shadow, whatever its manifest says.")] = False,
+) -> None:
+    """Check a model pack by loading it and put it to work; a version before it is kept for `rollback`."""
+    from cli.detector_admin import add_pack
+
+    add_pack(path, shadow=shadow)
+
+
+@admin_detectors.command("remove")
+def remove_detector(name: PackName) -> None:
+    """Take a detector out of work; `rollback` brings it back."""
+    from cli.detector_admin import remove_pack
+
+    remove_pack(name)
+
+
+@admin_detectors.command("shadow")
+def shadow_detector(name: PackName) -> None:
+    """Let a detector run and be recorded without counting."""
+    from cli.detector_admin import set_mode
+
+    set_mode(name, "shadow")
+
+
+@admin_detectors.command("promote")
+def promote_detector(name: PackName) -> None:
+    """Let a detector in shadow count."""
+    from cli.detector_admin import set_mode
+
+    set_mode(name, "live")
+
+
+@admin_detectors.command("rollback")
+def rollback_detector(name: PackName) -> None:
+    """Go back to what a detector was before the last add, remove, shadow or promote."""
+    from cli.detector_admin import roll_back
+
+    roll_back(name)

@@ -13,9 +13,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.embedded import detectors_directory
+from cli.paths import printable
 from scanner.config import Settings
 from scanner.detectors.loader import LoadedPack, LoadedPacks, load_detectors
-from scanner.detectors.pack import MODEL_CARD, Manifest, Pack
+from scanner.detectors.pack import MODEL_CARD, Manifest
 from scanner.threads import Threads
 from shared.errors import NotFoundError
 
@@ -51,6 +52,9 @@ async def list_detectors(*, as_json: bool) -> None:
         provider = (one["provider"] or "-").removesuffix("ExecutionProvider")
         table.add_row(*names, (one["model_sha256"] or "-")[:12], provider, escape(_shortened(one["covers"])))
     Console().print(table)
+    for working in loaded.packs:
+        for problem in working.problems:
+            typer.secho(f"{working.manifest.name} leaves out {printable(problem)}", fg="yellow", err=True)
     for pack in loaded.refused:
         typer.secho(f"{pack.folder} is refused: {pack.reason}", fg="red", err=True)
 
@@ -62,7 +66,8 @@ async def show_detector(name: str, *, as_json: bool) -> None:
         if found is None:
             raise NotFoundError(f"There is no detector named {name}; see `fumehood detectors list`.")
         facts = {**_facts(found), **_manifest_tables(found)}
-    card = (found.folder / MODEL_CARD).read_text(encoding="utf-8")
+    path = found.folder / MODEL_CARD
+    card = path.read_text(encoding="utf-8") if path.is_file() else found.manifest.description
     if as_json:
         typer.echo(json.dumps({**facts, "model_card_summary": _summary(card)}))
         return
@@ -76,19 +81,19 @@ async def show_detector(name: str, *, as_json: bool) -> None:
 
 def _facts(pack: LoadedPack) -> dict[str, Any]:
     info = pack.detector.info
-    manifest = Pack.read(pack.folder).manifest
     return {
         **info.model_dump(mode="json"),
-        "mode": manifest.mode,
-        "covers": list(manifest.covers),
-        "description": manifest.description,
+        "mode": pack.manifest.mode,
+        "covers": list(pack.manifest.covers),
+        "description": pack.manifest.description,
         "folder": str(pack.folder),
         "model_card": str(pack.folder / MODEL_CARD),
+        "problems": list(pack.problems),
     }
 
 
 def _manifest_tables(pack: LoadedPack) -> dict[str, Any]:
-    tables = Pack.read(pack.folder).manifest.model_dump(mode="json")
+    tables = pack.manifest.model_dump(mode="json")
     return {name: tables[name] for name in Manifest.model_fields if isinstance(tables[name], dict) and tables[name]}
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.detector_commands import detectors
+from cli.detector_commands import admin_detectors, detectors
 from shared.errors import AppError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ dead_letters = typer.Typer(
 )
 app.add_typer(admin, name="admin")
 app.add_typer(detectors, name="detectors")
+admin.add_typer(admin_detectors, name="detectors")
 admin.add_typer(dead_letters, name="dead-letters")
 
 DeadLetterId = Annotated[str, typer.Argument(metavar="ID", help="As shown by `dead-letters list`.")]

@@ -148,9 +148,8 @@ class _Submitter:
         else:
             verdict = coloured(answer["verdict"], _COLOURS[answer["verdict"]])
             reason = f" ({printable(answer['reason'])})" if answer.get("reason") else ""
-            sys.stdout.write(
-                f"{printable(answer['path'])}: {verdict}{reason} {self._http.base_url}submissions/{answer['id']}\n"
-            )
+            page = f"{str(self._http.base_url).rstrip('/')}/submissions/{answer['id']}"
+            sys.stdout.write(f"{printable(answer['path'])}: {verdict}{reason} {page}\n")
 
 
 class _WatchedFile:
