@@ -89,9 +89,14 @@ class _Worker:
         # -P: nothing is imported from the directory that somebody happened to start in.
         command = (sys.executable, "-P", "-m", "reports.pdf.worker", str(memory_bytes))
         # A session of its own: Ctrl-C is for the service, which ends its workers itself.
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, stdout=PIPE, env=environment | {"TMPDIR": directory.name}, start_new_session=True
-        )
+        environment["TMPDIR"] = directory.name
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command, stdin=PIPE, stdout=PIPE, env=environment, start_new_session=True
+            )
+        except BaseException:  # the time may be up here already
+            directory.cleanup()
+            raise
         return cls(process, directory)
 
     async def ask(self, html: bytes) -> tuple[bytes, bytes]:
