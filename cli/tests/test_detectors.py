@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -171,3 +172,30 @@ def test_reliability_by_hand() -> None:
     assert [(one.lower, one.rows, one.malicious_share) for one in found] == [(0.0, 1, 1.0), (0.9, 2, 0.5)]
     assert found[1].mean_score == pytest.approx(0.975)
     assert calibration_error(found) == pytest.approx((0.95 + 2 * 0.475) / 3)
+
+
+def test_a_pack_is_added_shadowed_promoted_removed_and_brought_back(tmp_path: Path, shadowed: Path) -> None:
+    source = shadowed.rename(tmp_path / "source")
+
+    def admin(*arguments: object) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "FUMEHOOD_DATA_DIR": str(tmp_path)}
+        command = [str(FUMEHOOD), "admin", "detectors", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=50, env=environment)
+
+    def mode() -> str | None:
+        manifest = tmp_path / "detectors" / "echo" / "detector.toml"
+        return tomllib.loads(manifest.read_text())["mode"] if manifest.exists() else None
+
+    assert admin("add", source).stdout == "echo is added.\n"
+    assert mode() == "shadow"
+    assert admin("promote", "echo").returncode == 0
+    assert mode() == "live"
+    assert admin("remove", "echo").returncode == 0
+    assert mode() is None
+    assert admin("rollback", "echo").returncode == 0
+    assert mode() == "live"
+    (source / "model.onnx").write_bytes(b"changed")
+    refused = admin("add", source)
+    assert refused.returncode == 2
+    assert "SHA-256" in refused.stderr
+    assert "ships" in admin("add", SHIPPED_PACKS / "script-threat").stderr

@@ -63,7 +63,7 @@ def test_a_dropped_folder_is_a_detector(write_pack: WritePack, load: Callable[[]
         (MANIFEST.replace("yara", "builtin"), RULE, "no built-in detector named mine"),
         (MANIFEST + f'sha256 = "{"0" * 64}"\n', RULE, "SHA-256"),
         (MANIFEST, None, "no rule files"),
-        (MANIFEST, "rule demo { condition: $missing }", "demo.yar cannot be compiled"),
+        (MANIFEST, "rule demo { condition: $missing }", "demo.yar:1: unknown pattern"),
         (MANIFEST.replace('"mine"', '"fumehood-rules"'), RULE, "already loaded"),
     ],
 )
@@ -76,6 +76,18 @@ def test_a_broken_pack_is_refused_with_its_reason(
     assert len(loaded.refused) == 1
     assert reason in loaded.refused[0].reason
     assert "fumehood-rules" in {detector.info.name for detector in loaded.detectors}
+
+
+def test_rules_that_are_left_out_are_said_and_nothing_is_covered(
+    write_pack: WritePack, load: Callable[[], LoadedPacks]
+) -> None:
+    write_pack(rule=RULE + "\nrule broken { condition: $missing }")
+    pack = load().packs[-1]
+
+    assert pack.problems == (
+        "demo.yar:2: unknown pattern `$missing` (this pattern is not declared in the `strings` section)",
+    )
+    assert pack.detector.covered == Covered()
 
 
 def test_a_pack_without_model_card_is_refused(write_pack: WritePack, load: Callable[[], LoadedPacks]) -> None:

@@ -28,6 +28,12 @@ class EngineSettings(UnpackLimits):
     """Everything the scan engine can be told. Zero means: choose by the number of processor cores."""
 
     detectors_dir: Path | None = Field(default=None, description="Folder with further model packs, one folder each.")
+    rules_dir: Path | None = Field(
+        default=None, description="Folder of YARA rules without a manifest, e.g. a community collection as it is."
+    )
+    detectors_poll_seconds: float = Field(
+        default=2.0, ge=0, description="How often the two folders are looked at for changes; 0: never."
+    )
     use_gpu: bool = Field(default=True, description="Use CUDA where ONNX Runtime offers it.")
     use_tensorrt: bool = Field(
         default=False, description="Try TensorRT before CUDA; engines are built at the first start."

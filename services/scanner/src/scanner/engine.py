@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from scanner.active_content import DETECTOR as ACTIVE_CONTENT
 from scanner.config import EngineSettings
 from scanner.content import ByteRange
-from scanner.detectors.loader import RefusedPack, load_detectors
+from scanner.detectors.loader import RefusedPack
+from scanner.detectors.registry import DetectorRegistry
 from scanner.identify import TypeIdentifier
 from scanner.progress import ProgressReporter, ScanProgress
 from scanner.sandbox.pool import SandboxPool
@@ -32,10 +34,19 @@ DEFAULT_BUDGET_SECONDS = 240.0
 class ScanEngine:
     """Models, rules and sandbox, loaded once; any number of scans run on it together."""
 
-    def __init__(self, tools: ScanTools, refused: tuple[RefusedPack, ...]) -> None:
+    def __init__(self, tools: ScanTools, registry: DetectorRegistry) -> None:
         self._tools = tools
-        self.refused = refused
-        self.detectors: tuple[DetectorInfo, ...] = (*(detector.info for detector in tools.detectors), ACTIVE_CONTENT)
+        self._registry = registry
+
+    @property
+    def detectors(self) -> tuple[DetectorInfo, ...]:
+        """The detectors that a scan which begins now gets."""
+        return (*(detector.info for detector in self._registry.detectors), ACTIVE_CONTENT)
+
+    @property
+    def refused(self) -> tuple[RefusedPack, ...]:
+        """The packs that cannot be used, as of now."""
+        return self._registry.refused
 
     @classmethod
     async def start(cls, settings: EngineSettings) -> ScanEngine:
@@ -45,17 +56,16 @@ class ScanEngine:
         when no sandbox worker starts.
         """
         threads = Threads.start(settings)
-        loading = asyncio.get_running_loop().run_in_executor(threads.files, load_detectors, settings, threads)
+        loading = asyncio.create_task(DetectorRegistry.start(settings, threads))
         sandbox = await SandboxPool.start(settings)
         identifier = TypeIdentifier.load(settings, threads)
-        loaded = await loading
+        registry = await loading
         slots = asyncio.Semaphore(settings.artifacts_together)
-        return cls(ScanTools(settings, threads, identifier, loaded.detectors, sandbox, slots), loaded.refused)
+        return cls(ScanTools(settings, threads, identifier, registry.detectors, sandbox, slots), registry)
 
     async def close(self) -> None:
         """Stop the sandbox, the batchers and the threads; scans in flight must have ended."""
-        for detector in self._tools.detectors:
-            await detector.close()
+        await self._registry.close()
         await self._tools.identifier.close()
         await self._tools.sandbox.close()
         await asyncio.to_thread(self._tools.threads.close)
@@ -82,9 +92,11 @@ class ScanEngine:
         deadline = asyncio.get_running_loop().time() + budget_seconds
         progress = ProgressReporter(on_progress)
         root = _open_root(path, name)
-        await Walk(self._tools, deadline, progress, passwords).run(root)
+        with self._registry.lend() as detectors:
+            ready = self.detectors
+            await Walk(replace(self._tools, detectors=detectors), deadline, progress, passwords).run(root)
         progress.finished()
-        facts = ScanFacts(scan_id, submission_id, started_at, datetime.now(UTC), self.detectors)
+        facts = ScanFacts(scan_id, submission_id, started_at, datetime.now(UTC), ready)
         return build_document(root, facts, self._tools.identifier.unknown)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Container, Iterable
+import os
+from collections.abc import Callable, Container, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from scanner.detectors.byte_model import ByteModelDetector
 from scanner.detectors.disguise import DisguiseDetector
 from scanner.detectors.eicar import EicarDetector
 from scanner.detectors.model import load_image_model, load_tabular_model, load_text_model
-from scanner.detectors.pack import Pack
+from scanner.detectors.pack import Manifest, Pack
 from scanner.detectors.rules import RulesDetector
 from scanner.errors import PackRefusedError
 from scanner.threads import Threads
@@ -22,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 SHIPPED_PACKS = Path(__file__).parent.parent / "packs"
 
+FolderState = tuple[tuple[str, int, int, int], ...]
 Maker = Callable[[Pack, EngineSettings, Threads], Detector]
 
 _BUILTINS: dict[str, Maker] = {
@@ -57,10 +60,13 @@ class RefusedPack:
 
 @dataclass(frozen=True, slots=True)
 class LoadedPack:
-    """A pack in use."""
+    """A pack in use; `problems` says what of it does not work."""
 
     folder: Path
+    manifest: Manifest
     detector: Detector
+    state: FolderState
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,32 +82,73 @@ class LoadedPacks:
         return tuple(pack.detector for pack in self.packs)
 
 
-def load_detectors(settings: EngineSettings, threads: Threads) -> LoadedPacks:
-    """Load every pack folder; names must be unique and the shipped packs come first."""
+def load_detectors(settings: EngineSettings, threads: Threads, present: Iterable[LoadedPack] = ()) -> LoadedPacks:
+    """Load every pack folder; names must be unique and the shipped packs come first.
+
+    A pack of `present` whose files are as they were is taken over as it is.
+    """
+    unchanged = {pack.folder: pack for pack in present}
     packs: dict[str, LoadedPack] = {}
     refused: list[RefusedPack] = []
-    for folder in _pack_folders((SHIPPED_PACKS, settings.detectors_dir)):
+    for folder in (*_pack_folders((SHIPPED_PACKS, settings.detectors_dir)), *_rule_folders(settings)):
         try:
-            detector = _load(folder, settings, threads, packs)
+            pack = _as_it_was(unchanged.get(folder)) or load_pack(folder, settings, threads)
+            _check_name(pack, packs)
         except PackRefusedError as error:
             logger.warning("model pack %s refused: %s", folder, error.message)
             refused.append(RefusedPack(folder, error.message))
             continue
-        packs[detector.info.name] = LoadedPack(folder, detector)
+        packs[pack.manifest.name] = pack
     return LoadedPacks(tuple(packs.values()), tuple(refused))
 
 
-def _load(folder: Path, settings: EngineSettings, threads: Threads, taken: Container[str]) -> Detector:
-    pack = Pack.read(folder)
-    if pack.manifest.name in taken:
-        raise PackRefusedError(f"A detector named {pack.manifest.name} is already loaded.")
+def load_pack(folder: Path, settings: EngineSettings, threads: Threads) -> LoadedPack:
+    """Load one pack, or a folder of rules that has no manifest. Raises PackRefusedError."""
+    state = folder_state(folder)
+    pack = Pack.of_rules(folder) if folder == settings.rules_dir else Pack.read(folder)
     make = KINDS.get(pack.manifest.kind)
     if make is None:
         raise PackRefusedError(f"The kind {pack.manifest.kind} is not known.")
-    return make(pack, settings, threads)
+    detector = make(pack, settings, threads)
+    problems = detector.problems if isinstance(detector, RulesDetector) else ()
+    for problem in problems:
+        logger.warning("detector %s: %s", pack.manifest.name, problem)
+    return LoadedPack(folder, pack.manifest, detector, state, problems)
 
 
-def _pack_folders(parents: Iterable[Path | None]) -> Iterable[Path]:
+def _as_it_was(pack: LoadedPack | None) -> LoadedPack | None:
+    return pack if pack is not None and pack.state == folder_state(pack.folder) else None
+
+
+def _check_name(pack: LoadedPack, taken: Container[str]) -> None:
+    if pack.manifest.name in taken:
+        raise PackRefusedError(f"A detector named {pack.manifest.name} is already loaded.")
+
+
+def watched_state(settings: EngineSettings) -> tuple[tuple[Path, FolderState], ...]:
+    """Return how the operator's folders are now; another value means that something has changed."""
+    folders = (*_pack_folders((settings.detectors_dir,)), *_rule_folders(settings))
+    return tuple((folder, folder_state(folder)) for folder in folders)
+
+
+def folder_state(folder: Path) -> FolderState:
+    """Return path, inode, size and time of change of every file below a folder."""
+    found = []
+    for parent, _, names in os.walk(folder.resolve()):
+        for name in names:
+            path = Path(parent, name)
+            with suppress(OSError):  # gone meanwhile: the next look tells
+                status = path.stat()
+                found.append((str(path), status.st_ino, status.st_size, status.st_mtime_ns))
+    return tuple(sorted(found))
+
+
+def _rule_folders(settings: EngineSettings) -> tuple[Path, ...]:
+    folder = settings.rules_dir
+    return (folder,) if folder is not None and folder.is_dir() else ()
+
+
+def _pack_folders(parents: Iterable[Path | None]) -> Iterator[Path]:
     for parent in parents:
         if parent is not None and parent.is_dir():
             yield from sorted(

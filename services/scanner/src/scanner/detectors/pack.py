@@ -17,6 +17,8 @@ from shared.scan import DetectorInfo, Verdict
 MANIFEST = "detector.toml"
 MODEL = "model.onnx"
 MODEL_CARD = "MODEL_CARD.md"
+LOCAL_RULES = "local-rules"
+"""Name under which the operator's folder of rules is a detector."""
 TableT = TypeVar("TableT", bound=BaseModel)
 RULE_SUFFIXES = frozenset({".yar", ".yara"})
 
@@ -87,6 +89,14 @@ class Pack:
         if manifest.sha256 is not None and manifest.sha256 != found:
             raise PackRefusedError(f"The SHA-256 is {found or 'missing'}, the manifest says {manifest.sha256}.")
         return cls(folder, manifest, found)
+
+    @classmethod
+    def of_rules(cls, folder: Path) -> Pack:
+        """Take a folder of YARA rules that has no manifest: all that it says is findings."""
+        digest = rules_sha256(folder)
+        return cls(
+            folder, Manifest(name=LOCAL_RULES, version=digest[:12], kind="yara", description=str(folder)), digest
+        )
 
     @property
     def covered(self) -> Covered:

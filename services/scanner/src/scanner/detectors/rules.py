@@ -11,10 +11,11 @@ import yara_x
 
 from scanner.config import MEBIBYTE, EngineSettings
 from scanner.content import ByteRange
-from scanner.detectors.base import Inspection, Subject
+from scanner.detectors.base import Covered, Inspection, Subject
 from scanner.detectors.lines import LineIndex
 from scanner.detectors.pack import Pack
-from scanner.errors import DetectorError, PackRefusedError
+from scanner.detectors.rule_compiler import CompiledRules, compile_rules, file_globals
+from scanner.errors import DetectorError
 from scanner.threads import Threads
 from shared.scan import CoverageGap, CoverageReason, Finding, Location, Verdict
 
@@ -36,28 +37,20 @@ _SUSPICIOUS_FROM = 40
 class RulesDetector:
     """Every rule of a pack, compiled once and run over every artifact."""
 
-    def __init__(self, pack: Pack, rules: yara_x.Rules, settings: EngineSettings, threads: Threads) -> None:
+    def __init__(self, pack: Pack, rules: CompiledRules, settings: EngineSettings, threads: Threads) -> None:
         self.info = pack.info()
         self.shadow = pack.shadow
-        self.covered = pack.covered
-        self._rules = rules
+        # What the manifest promises holds for all rules together.
+        self.covered = Covered() if rules.problems else pack.covered
+        self.problems = rules.problems
+        self._rules = rules.rules
         self._settings = settings
         self._threads = threads
 
     @classmethod
     def load(cls, pack: Pack, settings: EngineSettings, threads: Threads) -> RulesDetector:
-        """Compile the pack's rules, one namespace a file. Raises PackRefusedError."""
-        files = pack.rule_files()
-        if not files:
-            raise PackRefusedError("It has no rule files (*.yar, *.yara).")
-        compiler = yara_x.Compiler(includes_enabled=False)
-        for path in files:
-            compiler.new_namespace(path.relative_to(pack.folder).as_posix())
-            try:
-                compiler.add_source(path.read_text(encoding="utf-8"), origin=path.name)
-            except (yara_x.CompileError, UnicodeDecodeError, OSError) as error:
-                raise PackRefusedError(f"{path.name} cannot be compiled: {error}") from error
-        return cls(pack, compiler.build(), settings, threads)
+        """Compile the pack's rules; broken ones are left out. Raises PackRefusedError when none is left."""
+        return cls(pack, compile_rules(pack.folder, pack.rule_files()), settings, threads)
 
     def wants(self, subject: Subject) -> bool:
         """Look at every artifact that has bytes; what the pack covers is another question."""
@@ -72,7 +65,7 @@ class RulesDetector:
 
     def _scan(self, subject: Subject) -> Inspection:
         try:
-            matching = self._run(subject.content)
+            matching = self._run(subject)
         except yara_x.TimeoutError:
             detail = f"The rules of {self.info.name} took longer than their time limit."
             return Inspection(gaps=(CoverageGap(reason=CoverageReason.TIMEOUT, detail=detail),))
@@ -88,10 +81,13 @@ class RulesDetector:
         lines = _line_index(subject.content) if subject.content_type.is_text else None
         return Inspection(tuple(self._finding(rule, lines) for rule in matching))
 
-    def _run(self, content: ByteRange) -> Sequence[yara_x.Rule]:
+    def _run(self, subject: Subject) -> Sequence[yara_x.Rule]:
+        content = subject.content
         scanner = yara_x.Scanner(self._rules)
         scanner.set_timeout(math.ceil(self._settings.detector_seconds))
         scanner.max_matches_per_pattern(_MATCHES_PER_PATTERN)
+        for name, value in file_globals(subject.name).items():
+            scanner.set_global(name, value)
         if content.size <= IN_MEMORY_BYTES:
             return scanner.scan(content.read()).matching_rules
         with content.private_copy(self._settings.work_dir) as path:

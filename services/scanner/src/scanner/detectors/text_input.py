@@ -45,7 +45,10 @@ class TextInput(ModelInput):
             raise ValueError(f"features = {self.features!r} needs length and vocabulary")
         if not 1 <= self.ngrams[0] <= self.ngrams[1] <= 16:
             raise ValueError("ngrams are two lengths from 1 to 16, the shorter first")
-        "".encode(self.encoding)  # an unknown one is a LookupError
+        try:
+            "".encode(self.encoding)
+        except LookupError as error:
+            raise ValueError(f"the encoding {self.encoding!r} is not known") from error
         return self
 
     def preparer(self, folder: Path) -> Preparer:
