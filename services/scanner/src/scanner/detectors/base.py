@@ -22,16 +22,19 @@ class Covered:
 
     labels: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
+    everything: bool = False
 
     @classmethod
     def parse(cls, entries: tuple[str, ...]) -> Covered:
-        """Read the manifest's list: labels, or groups written `group:image`."""
+        """Read the manifest's list: labels, groups written `group:image`, or `*` for all types."""
+        if "*" in entries:
+            return cls(everything=True)
         groups = frozenset(entry.removeprefix("group:") for entry in entries if entry.startswith("group:"))
         return cls(frozenset(entry for entry in entries if not entry.startswith("group:")), groups)
 
     def includes(self, type_name: TypeName) -> bool:
         """Whether the type is covered by label or by group."""
-        return type_name.label in self.labels or type_name.group in self.groups
+        return self.everything or type_name.label in self.labels or type_name.group in self.groups
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from scanner.config import EngineSettings
 from scanner.detectors.base import Detector
 from scanner.detectors.byte_model import ByteModelDetector
+from scanner.detectors.clamd import ClamdDetector
 from scanner.detectors.disguise import DisguiseDetector
 from scanner.detectors.eicar import EicarDetector
 from scanner.detectors.model import load_image_model, load_tabular_model, load_text_model
@@ -43,6 +44,7 @@ def _make_builtin(pack: Pack, settings: EngineSettings, threads: Threads) -> Det
 KINDS: dict[str, Maker] = {
     "builtin": _make_builtin,
     "byte-model": ByteModelDetector.load,
+    "clamd": ClamdDetector.load,
     "image-model": load_image_model,
     "tabular-model": load_tabular_model,
     "text-model": load_text_model,

@@ -55,11 +55,11 @@ class Manifest(BaseModel):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="Unique among the loaded packs.")
     version: str = Field(min_length=1, max_length=64)
-    kind: str = Field(description="byte-model, text-model, image-model, tabular-model, yara or builtin.")
+    kind: str = Field(description="byte-model, text-model, image-model, tabular-model, yara, clamd or builtin.")
     description: str = ""
     mode: Literal["live", "shadow"] = "live"
     covers: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
-        default=(), description="Content-type labels, or groups as `group:image`."
+        default=(), description="Content-type labels, groups as `group:image`, or `*` for all."
     )
     sha256: str | None = Field(
         default=None, pattern=r"^[0-9a-f]{64}$", description="Of model.onnx, or of the rule files (see `rules_sha256`)."
