@@ -18,7 +18,7 @@ pytestmark = pytest.mark.e2e
 
 def submit(server: str, *arguments: object, password: str = ADMINISTRATOR[1]) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "FUMEHOOD_EMAIL": ADMINISTRATOR[0], "FUMEHOOD_PASSWORD": password}
-    command = [BIN / "fumehood", "submit", "--server", server, *map(str, arguments)]
+    command: list[str | Path] = [BIN / "fumehood", "submit", "--server", server, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
 
 
