@@ -267,6 +267,16 @@ def test_channels_last_grey_and_cropped() -> None:
     assert row.max() == 0
 
 
+def test_a_margin_is_cut_off_after_resizing() -> None:
+    framed = Image.new("L", (60, 60), 255)
+    framed.paste(0, (15, 15, 45, 45))
+    buffer = io.BytesIO()
+    framed.save(buffer, "PNG")
+    made = ImageInput(tensor="p", width=20, height=20, margin=20, colours="grey").preparer(Path())
+
+    assert made.prepare(ByteRange.of(buffer.getvalue())).row.max() == 0
+
+
 @pytest.mark.parametrize("content", [b"no picture", picture("RGB", (9, 9), 0)[:40], picture("RGB", (9, 9), 0, "TIFF")])
 def test_what_is_no_picture_is_not_looked_at(content: bytes) -> None:
     made = ImageInput(tensor="p", width=2, height=2).preparer(Path())

@@ -30,6 +30,7 @@ class ImageInput(ModelInput):
     colours: Literal["rgb", "bgr", "grey"] = "rgb"
     layout: Literal["channels-first", "channels-last"] = "channels-first"
     resize: Literal["stretch", "crop"] = Field(default="stretch", description="crop: fill, then cut the centre out.")
+    margin: int = Field(default=0, ge=0, le=1024, description="Pixels cut off each edge after resizing.")
     mean: tuple[float, ...] = Field(default=(0.0,), min_length=1, max_length=3)
     deviation: tuple[float, ...] = Field(default=(1.0,), min_length=1, max_length=3)
 
@@ -72,7 +73,9 @@ class _Pictures:
             raise DetectorError("The picture could not be decoded.") from error
         if picture is None:
             raise TooLargeError(f"The picture has more than {MAX_PIXELS} pixels.")
-        return self._cropped(picture).resize((declared.width, declared.height), Image.Resampling.BILINEAR)
+        margin, width, height = declared.margin, declared.width, declared.height
+        resized = self._cropped(picture).resize((width + 2 * margin, height + 2 * margin), Image.Resampling.BILINEAR)
+        return resized.crop((margin, margin, margin + width, margin + height))
 
     def _cropped(self, picture: Image.Image) -> Image.Image:
         """Return the centre in the proportions of the model's input, where the manifest says so."""
