@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +21,10 @@ async def migrate(database: Database) -> None:
     """Bring the service's schema to the newest version; do nothing if it is there already.
 
     Two processes may call this at once: PostgreSQL serialises them with an advisory lock,
-    SQLite with its write lock.
+    SQLite with its write lock. Within one process call it for one database after the other,
+    because Alembic keeps the running migration in module globals.
     """
-    async with _ONE_AT_A_TIME, database.engine.connect() as connection:
+    async with database.engine.connect() as connection:
         await connection.execution_options(sqlite_begin="IMMEDIATE")
         async with connection.begin():
             await connection.run_sync(_upgrade, database.schema)
@@ -43,8 +43,6 @@ async def schema_differences(database: Database, metadata: sa.MetaData) -> list[
 
 
 _VERSION_TABLE = "schema_version"
-# Alembic keeps the running migration in module globals, so two in one process would mix.
-_ONE_AT_A_TIME = asyncio.Lock()
 
 
 def _upgrade(connection: sa.Connection, service: str) -> None:
