@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import math
 import random
+import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from scanner.content import ByteRange
 from scanner.detectors.base import Subject, TypeName
 from scanner.detectors.byte_model import ByteModelConfig, ByteModelDetector
 from scanner.detectors.byte_windows import ByteModelInput, Step, normalise, read_ends, window_starts, window_tokens
+from scanner.detectors.loader import SHIPPED_PACKS
 from scanner.detectors.pack import Pack
 from scanner.engine import EngineSettings
 from scanner.errors import PackRefusedError
@@ -220,6 +222,25 @@ def test_a_model_that_misses_its_golden_text_is_refused(make: Make) -> None:
     make().check_golden()
     with pytest.raises(PackRefusedError, match="golden"):
         make(logit="logit = 2.0").check_golden()
+
+
+def test_a_shipped_model_with_a_wrong_golden_file_or_tensor_is_refused(tmp_path: Path) -> None:
+    settings = EngineSettings()
+    threads = Threads.start(settings)
+    shutil.copytree(SHIPPED_PACKS / "script-threat", tmp_path / "pack")
+    manifest = (tmp_path / "pack" / "detector.toml").read_text()
+    (tmp_path / "pack" / "golden.js").write_text("x = 1;\n")
+
+    def load(changed: str) -> None:
+        (tmp_path / "pack" / "detector.toml").write_text(changed)
+        ByteModelDetector.load(Pack.read(tmp_path / "pack"), settings, threads)
+
+    load(manifest + '\n[golden]\nfile = "golden.js"\nscore = 0.0\ntolerance = 1\n')
+    with pytest.raises(PackRefusedError, match=r"golden file golden\.js"):
+        load(manifest + '\n[golden]\nfile = "golden.js"\nscore = 1.0\ntolerance = 0.0001\n')
+    with pytest.raises(PackRefusedError, match="inputs are tokens"):
+        load(manifest.replace('tensor = "tokens"', 'tensor = "bytes"'))
+    threads.close()
 
 
 @pytest.mark.parametrize(

@@ -284,6 +284,16 @@ def test_what_is_no_picture_is_not_looked_at(content: bytes) -> None:
         made.prepare(ByteRange.of(content))
 
 
+def test_of_a_moving_picture_only_the_first_frame_is_read() -> None:
+    buffer = io.BytesIO()
+    frames = [Image.new("L", (8, 8), colour) for colour in (0, 255)]
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
+    row, whole = ImageInput(tensor="p", width=2, height=2).preparer(Path()).prepare(ByteRange.of(buffer.getvalue()))
+
+    assert row.max() == 0
+    assert not whole
+
+
 def test_a_picture_beyond_the_limits_is_too_large() -> None:
     made = ImageInput(tensor="p", width=2, height=2).preparer(Path())
     with pytest.raises(TooLargeError, match="pixels"):

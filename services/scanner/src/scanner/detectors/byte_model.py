@@ -28,6 +28,7 @@ from scanner.detectors.byte_windows import (
     window_tokens,
 )
 from scanner.detectors.calibration import Calibration
+from scanner.detectors.golden import check_golden
 from scanner.detectors.lines import LineIndex
 from scanner.detectors.pack import MODEL, Pack, Thresholds
 from scanner.detectors.signature import check_signature
@@ -94,6 +95,7 @@ class ByteModelDetector:
         check_signature(model.session, config.input.tensor, "tensor(int32)", (None,), outputs)
         detector = cls(pack, config, model, settings, threads)
         detector.check_golden()
+        check_golden(pack, detector._score_now)
         return detector
 
     def check_golden(self) -> None:
@@ -101,17 +103,22 @@ class ByteModelDetector:
         golden = self._config.input.golden
         if golden is None:
             return
-        data = golden.text.encode()
-        script = normalise(data, len(data), 0, self._config.input.normalise)
-        windows = self._windows(script)
         try:
-            logit = max(result.logit for window in windows for result in self._run([window]))
+            logit = self._logit_now(ByteRange.of(golden.text.encode()))
         except DetectorError as error:
             raise PackRefusedError(f"The model cannot be run: {error.message}") from error
         if not abs(logit - golden.logit) <= golden.tolerance:
             raise PackRefusedError(
                 f"The model gives its golden text {logit:.4f}, the manifest says {golden.logit:.4f}."
             )
+
+    def _logit_now(self, content: ByteRange) -> float:
+        """Run the model in this thread, one window at a time."""
+        windows = self._windows(self._prepare(content))
+        return max(result.logit for window in windows for result in self._run([window]))
+
+    def _score_now(self, content: ByteRange) -> float:
+        return self._config.calibration.probability(self._logit_now(content))
 
     def wants(self, subject: Subject) -> bool:
         """Look at the covered types and those the manifest says are scored besides."""

@@ -18,7 +18,7 @@ from scanner.errors import DetectorError, TooLargeError
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")
 """The few decoders that hostile files are shown to."""
-MAX_PIXELS = 64_000_000
+MAX_PIXELS = 32_000_000
 
 
 class ImageInput(ModelInput):
@@ -52,22 +52,27 @@ class _Pictures:
         declared = self._declared
         if content.size > declared.max_bytes:
             raise TooLargeError(f"The picture is larger than the {declared.max_bytes} bytes that this model reads.")
-        pixels = np.asarray(self._picture(content.read()), dtype=np.float32) / 255
+        picture, whole = self._picture(content.read())
+        pixels = np.asarray(picture, dtype=np.float32) / 255
         pixels = pixels.reshape(declared.height, declared.width, -1)
         if declared.colours == "bgr":
             pixels = pixels[:, :, ::-1]
         scaled = (pixels - np.array(declared.mean, np.float32)) / np.array(declared.deviation, np.float32)
         row = scaled.transpose(2, 0, 1) if declared.layout == "channels-first" else scaled
-        return Prepared(np.ascontiguousarray(row, dtype=np.float32), whole=True)
+        return Prepared(np.ascontiguousarray(row, dtype=np.float32), whole)
 
-    def _picture(self, data: bytes) -> Image.Image:
-        """Return the first frame in the declared size and colours. Raises DetectorError."""
+    def _picture(self, data: bytes) -> tuple[Image.Image, bool]:
+        """Return the first frame in the declared size and colours, and whether it is the only one.
+
+        Raises DetectorError.
+        """
         declared = self._declared
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
                 opened = Image.open(io.BytesIO(data), formats=FORMATS)
                 too_large = opened.width * opened.height > MAX_PIXELS
+                whole = not getattr(opened, "is_animated", False)
                 picture = None if too_large else opened.convert("L" if declared.colours == "grey" else "RGB")
         except Exception as error:  # its decoders raise whatever they meet: struct, index, value, OS errors
             raise DetectorError("The picture could not be decoded.") from error
@@ -75,7 +80,7 @@ class _Pictures:
             raise TooLargeError(f"The picture has more than {MAX_PIXELS} pixels.")
         margin, width, height = declared.margin, declared.width, declared.height
         resized = self._cropped(picture).resize((width + 2 * margin, height + 2 * margin), Image.Resampling.BILINEAR)
-        return resized.crop((margin, margin, margin + width, margin + height))
+        return resized.crop((margin, margin, margin + width, margin + height)), whole
 
     def _cropped(self, picture: Image.Image) -> Image.Image:
         """Return the centre in the proportions of the model's input, where the manifest says so."""

@@ -16,6 +16,7 @@ from scanner.config import EngineSettings
 from scanner.content import ByteRange
 from scanner.detectors.base import Covered, Inspection, Subject
 from scanner.detectors.calibration import AS_IT_IS, Calibration, ModelOutput
+from scanner.detectors.golden import check_golden
 from scanner.detectors.image_input import ImageInput
 from scanner.detectors.pack import MODEL, Pack, Thresholds
 from scanner.detectors.preparation import Prepared, Preparer, Row
@@ -79,6 +80,8 @@ class ModelDetector:
     ) -> ModelDetector:
         """Load the model, compare it with the manifest and score the golden file. Raises PackRefusedError."""
         config = ModelConfig.of(pack, declared)
+        if pack.manifest.golden is None:
+            raise PackRefusedError("The manifest has no [golden] file with its expected score.")
         path = pack.folder / MODEL
         if not path.is_file():
             raise PackRefusedError(f"It has no {MODEL}.")
@@ -92,25 +95,8 @@ class ModelDetector:
                 raise PackRefusedError(f"The model takes {fixed} files at once; it must take any number, or one.")
             model = replace(model, max_batch=1)
         detector = cls(pack, config, preparer, model, settings, threads)
-        detector.check_golden(pack)
+        check_golden(pack, lambda content: detector._run([preparer.prepare(content).row])[0])
         return detector
-
-    def check_golden(self, pack: Pack) -> None:
-        """Raise PackRefusedError unless the pack's golden file gets the score that the manifest says."""
-        golden = pack.manifest.golden
-        if golden is None:
-            raise PackRefusedError("The manifest has no [golden] file with its expected score.")
-        try:
-            content = ByteRange.whole(pack.folder / golden.file)
-            score = self._run([self._preparer.prepare(content).row])[0]
-        except OSError as error:
-            raise PackRefusedError(f"The golden file {golden.file} cannot be read: {error.strerror}.") from error
-        except DetectorError as error:
-            raise PackRefusedError(f"The golden file {golden.file} cannot be scored: {error.message}") from error
-        if not abs(score - golden.score) <= golden.tolerance:
-            raise PackRefusedError(
-                f"The model gives the golden file {golden.file} {score:.4f}, the manifest says {golden.score:.4f}."
-            )
 
     def wants(self, subject: Subject) -> bool:
         """Look at the covered types and those the manifest says are scored besides."""
@@ -179,7 +165,7 @@ class ModelDetector:
 
     @property
     def _cut(self) -> CoverageGap:
-        detail = f"The file is larger than what the detector {self.info.name} reads of it."
+        detail = f"The detector {self.info.name} reads only a part of this file."
         return CoverageGap(reason=CoverageReason.TOO_LARGE, detail=detail)
 
 
