@@ -12,12 +12,14 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from gateway import views
-from gateway.views.artifacts import artifact_rows, in_tree_order
-from gateway.views.findings import percent, place_text
+from gateway.views.artifacts import artifact_rows
 from gateway.views.rendering import PACKAGE_ROOT, TEMPLATES_ROOT, static_url
-from gateway.views.text import count_text, duration_text, file_name, plain_name, shorten, size_text, when
-from gateway.views.verdicts import coverage_view, scan_mark, verdict_sentence
+from gateway.views.text import file_name, when
+from gateway.views.verdicts import coverage_view, scan_mark
 from shared.events import ArtifactFinding
+from shared.presentation.text import count_text, duration_text, plain_name, shorten, size_text
+from shared.presentation.tree import in_tree_order
+from shared.presentation.words import percent, place_text, verdict_sentence
 from shared.scan import (
     Artifact,
     ContentType,
@@ -101,6 +103,10 @@ def document(*artifacts: Artifact) -> ScanDocument:
         artifacts=artifacts,
         detectors=(DetectorInfo(name=HOSTILE, version="1", kind="yara"),),
     )
+
+
+def sentence(scan: ScanDocument) -> str:
+    return verdict_sentence(scan.verdict, scan.coverage, scan.artifacts)
 
 
 def facts(status: ScanStatus, verdict: Verdict | None = None) -> views.SubmissionFacts:
@@ -362,7 +368,7 @@ def test_a_scan_that_is_not_complete_has_no_verdict_mark() -> None:
 
 
 def test_what_was_not_looked_at_is_never_called_clean() -> None:
-    said = verdict_sentence(document(artifact(0, None, Verdict.UNKNOWN, coverage=gap(CoverageReason.ENCRYPTED))))
+    said = sentence(document(artifact(0, None, Verdict.UNKNOWN, coverage=gap(CoverageReason.ENCRYPTED))))
     assert said == (
         "Nothing was found, but not everything was looked at (locked with a password), so this is not called clean."
     )
@@ -371,7 +377,7 @@ def test_what_was_not_looked_at_is_never_called_clean() -> None:
 def test_a_verdict_counts_the_detectors_that_decided_it() -> None:
     findings = (finding(name="a"), finding(name="b"), finding(name="c", shadow=True), finding(Verdict.SUSPICIOUS))
     flagged = artifact(1, 0, Verdict.MALICIOUS, findings=findings)
-    said = verdict_sentence(document(artifact(0, None, Verdict.MALICIOUS), flagged, artifact(2)))
+    said = sentence(document(artifact(0, None, Verdict.MALICIOUS), flagged, artifact(2)))
     assert said == "2 detectors found known or likely threats in 1 of 3 files."
 
 
@@ -379,7 +385,7 @@ def test_a_threat_does_not_hide_what_was_not_looked_at() -> None:
     root = artifact(
         0, None, Verdict.SUSPICIOUS, coverage=gap(CoverageReason.TIMEOUT), findings=(finding(Verdict.SUSPICIOUS),)
     )
-    assert verdict_sentence(document(root)).endswith("Not everything was looked at.")
+    assert sentence(document(root)).endswith("Not everything was looked at.")
 
 
 def test_gaps_are_grouped_by_reason() -> None:

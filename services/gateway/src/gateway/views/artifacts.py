@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
-from gateway.views.text import size_text
 from gateway.views.verdicts import CoverageView, VerdictMark, coverage_view, verdict_mark
-from shared.scan import Artifact, Frozen, Verdict
+from shared.presentation.text import size_text
+from shared.presentation.tree import most_telling
+from shared.scan import Artifact, Frozen
 
 ROWS_SHOWN = 200
 """Rows of the tree on the page; the reports hold all of it."""
@@ -50,47 +49,7 @@ def artifact_rows(artifacts: tuple[Artifact, ...], limit: int = ROWS_SHOWN) -> t
 
     Where not all fit, the worst ones and their parents are kept.
     """
-    kept = _kept(artifacts, limit)
-    return tuple(_row(artifact) for artifact in in_tree_order(artifacts) if artifact.id in kept)
-
-
-def in_tree_order(artifacts: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
-    """Return artifacts depth first, siblings in their order; works for any depth."""
-    children: dict[int | None, list[Artifact]] = defaultdict(list)
-    for artifact in artifacts:
-        children[artifact.parent_id].append(artifact)
-    ordered: list[Artifact] = []
-    waiting = children[None][::-1]
-    while waiting:
-        artifact = waiting.pop()
-        ordered.append(artifact)
-        waiting.extend(reversed(children[artifact.id]))
-    return tuple(ordered)
-
-
-def _kept(artifacts: tuple[Artifact, ...], limit: int) -> set[int]:
-    if len(artifacts) <= limit:
-        return {artifact.id for artifact in artifacts}
-    order = {Verdict.MALICIOUS: 0, Verdict.SUSPICIOUS: 1, Verdict.UNKNOWN: 2, Verdict.CLEAN: 3}
-    by_id = {artifact.id: artifact for artifact in artifacts}
-    kept: set[int] = set()
-    for artifact in sorted(artifacts, key=lambda a: (order[a.verdict], a.id)):
-        line = _line(artifact, by_id, kept)
-        if len(kept) + len(line) <= limit:
-            kept.update(line)
-        if len(kept) == limit:
-            break
-    return kept
-
-
-def _line(artifact: Artifact, by_id: dict[int, Artifact], kept: set[int]) -> list[int]:
-    """Return an artifact and its parents as far as they are not kept yet."""
-    line: list[int] = []
-    current: Artifact | None = artifact
-    while current is not None and current.id not in kept:
-        line.append(current.id)
-        current = None if current.parent_id is None else by_id.get(current.parent_id)
-    return line
+    return tuple(_row(artifact) for artifact in most_telling(artifacts, limit))
 
 
 def _row(artifact: Artifact) -> ArtifactRow:

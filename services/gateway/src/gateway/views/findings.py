@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.views.verdicts import VerdictMark, verdict_mark
+from shared.presentation.words import percent, place_text, provider_text
 from shared.scan import Artifact, Finding, Frozen, Location, Verdict
 
 MAP_WIDTH = 1000
@@ -11,11 +12,6 @@ MAP_WIDTH = 1000
 _MAP_MINIMUM = 4
 _LOCATIONS_SHOWN = 20
 _ORDER = {Verdict.MALICIOUS: 0, Verdict.SUSPICIOUS: 1, Verdict.UNKNOWN: 2, Verdict.CLEAN: 3}
-_PROVIDERS = {
-    "TensorrtExecutionProvider": "TensorRT",
-    "CUDAExecutionProvider": "CUDA",
-    "CPUExecutionProvider": "CPU",
-}
 
 
 class LocationView(Frozen):
@@ -84,27 +80,6 @@ def finding_view(
     )
 
 
-def provider_text(provider: str | None) -> str | None:
-    """Return an ONNX Runtime execution provider in short, e.g. `CUDA`."""
-    return None if provider is None else _PROVIDERS.get(provider, provider.removesuffix("ExecutionProvider"))
-
-
-def percent(share: float) -> int:
-    """Return a share of one in percent, where only 1 is 100 and only 0 is 0."""
-    if 0 < share < 1:
-        return min(99, max(1, round(share * 100)))
-    return 100 if share >= 1 else 0
-
-
-def place_text(location: Location) -> str:
-    """Return where a location is: its lines if it has any, and its bytes, first to last."""
-    last = max(location.start, location.end - 1)
-    places = [_span("byte", location.start, last)]
-    if location.first_line is not None:
-        places.insert(0, _span("line", location.first_line, location.last_line or location.first_line))
-    return ", ".join(places)
-
-
 def _location_view(location: Location, size_bytes: int) -> LocationView:
     total = max(1, size_bytes, location.end)
     width = max(_MAP_MINIMUM, round((location.end - location.start) * MAP_WIDTH / total))
@@ -118,7 +93,3 @@ def _location_view(location: Location, size_bytes: int) -> LocationView:
         map_width=width,
         map_strength=f"{strength:.2f}",
     )
-
-
-def _span(noun: str, first: int, last: int) -> str:
-    return f"{noun} {first:,}" if first >= last else f"{noun}s {first:,}\u2013{last:,}"

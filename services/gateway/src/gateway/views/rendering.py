@@ -10,7 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import BaseModel
 
 from gateway.views.pages import curl_example
-from gateway.views.text import count_text, file_name, plain_name, size_text, visible
+from gateway.views.text import file_name, visible
+from shared.presentation.text import count_text, plain_name, size_text
 
 PACKAGE_ROOT = Path(__file__).parent.parent
 STATIC_ROOT = PACKAGE_ROOT / "static"

@@ -8,9 +8,12 @@ from enum import StrEnum
 from gateway.views.artifacts import ArtifactRow, artifact_rows
 from gateway.views.findings import FindingView, finding_view, finding_views
 from gateway.views.submissions import SubmissionFacts
-from gateway.views.text import When, as_utc, count_text, duration_text, size_text, when
-from gateway.views.verdicts import CoverageView, VerdictMark, coverage_view, scan_mark, verdict_sentence
+from gateway.views.text import When, when
+from gateway.views.verdicts import CoverageView, VerdictMark, coverage_view, scan_mark
+from shared.clock import aware
 from shared.events import ArtifactFinding
+from shared.presentation.text import count_text, duration_text, size_text
+from shared.presentation.words import verdict_sentence
 from shared.scan import CoverageReason, Frozen, ScanDocument, ScanStatus
 
 
@@ -143,14 +146,14 @@ def scan_view(
         artifacts=rows,
         artifacts_left_out=len(document.artifacts) - len(rows) if document else 0,
         coverage=coverage_view(document.coverage) if document else None,
-        took=duration_text(as_utc(document.finished_at) - as_utc(document.started_at)) if document else None,
+        took=duration_text(aware(document.finished_at) - aware(document.started_at)) if document else None,
         detectors=tuple(f"{d.name} {d.version}" for d in document.detectors) if document else (),
     )
 
 
 def _sentence(facts: SubmissionFacts, document: ScanDocument | None, progress: LiveProgress | None) -> str:
     if document is not None:
-        return verdict_sentence(document)
+        return verdict_sentence(document.verdict, document.coverage, document.artifacts)
     if facts.status in _FAILURES:
         return facts.failure or _FAILURES[facts.status]
     if facts.status is ScanStatus.SCANNING:

@@ -7,8 +7,9 @@ from urllib.parse import urlencode
 
 from pydantic import field_validator
 
-from gateway.views.text import When, size_text, when
+from gateway.views.text import When, when
 from gateway.views.verdicts import VerdictMark, scan_mark
+from shared.presentation.text import size_text
 from shared.scan import CoverageLevel, Frozen, ScanStatus, Verdict
 
 
