@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit check fmt generate bench e2e lock clean
+.PHONY: help run test test-unit check fmt generate bench e2e fuzz lock clean
 
 export UV_PYTHON_DOWNLOADS := never
 ARGS ?=
@@ -43,6 +43,10 @@ generate: ## write the files that are made from code: event contract, table of s
 bench: ## measure, and compare with the baselines in bench/
 	@scripts/bootstrap dev
 	@scripts/test-servers .venv/bin/python -m bench $(ARGS)
+
+fuzz: ## throw bent files at every unpacker (SECONDS=60 for all together; ARGS="zip pdf": only these)
+	@scripts/bootstrap dev
+	@.venv/bin/python services/scanner/fuzz/harness.py $(or $(SECONDS),60) $(ARGS)
 
 lock: ## resolve the dependencies anew and write requirements/*.lock (ARGS=--upgrade: newest versions)
 	@scripts/lock $(ARGS)

@@ -24,7 +24,7 @@ from scanner.unpackers.base import GapReason, LimitReachedError, Sink, Unpacker
 from scanner.unpackers.libraries import LibrariesNeededError, LibraryMissingError, prepare
 
 # Codecs are imported at first use, which is too late without a file system.
-CODECS = ("ascii", "cp437", "idna", "latin-1", "utf-8", "utf-16", "utf-32")
+CODECS = ("ascii", "cp1252", "cp437", "idna", "latin-1", "utf-8", "utf-16", "utf-16-be", "utf-16-le", "utf-32")
 
 
 def main(unpackers: Mapping[str, Unpacker] = UNPACKERS) -> None:

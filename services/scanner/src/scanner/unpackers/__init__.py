@@ -7,12 +7,37 @@ from __future__ import annotations
 
 from scanner.unpackers.base import Unpacker
 from scanner.unpackers.compressed import BZIP2, GZIP, XZ
+from scanner.unpackers.encodings import ENCODINGS, PLAIN_TEXT
 from scanner.unpackers.libarchive import LIBARCHIVE
+from scanner.unpackers.mail import MailUnpacker
+from scanner.unpackers.markup import MarkupUnpacker
+from scanner.unpackers.office_part import OfficePartUnpacker
+from scanner.unpackers.ole import OleUnpacker
+from scanner.unpackers.onenote import OneNoteUnpacker
+from scanner.unpackers.pdf import PdfUnpacker
 from scanner.unpackers.sevenzip import SevenZipUnpacker
+from scanner.unpackers.shortcut import ShortcutUnpacker
 from scanner.unpackers.tar import TarUnpacker
 from scanner.unpackers.zip import ZipUnpacker
 
-_ALL: tuple[Unpacker, ...] = (ZipUnpacker(), TarUnpacker(), GZIP, BZIP2, XZ, SevenZipUnpacker(), *LIBARCHIVE)
+_ALL: tuple[Unpacker, ...] = (
+    ZipUnpacker(),
+    TarUnpacker(),
+    GZIP,
+    BZIP2,
+    XZ,
+    SevenZipUnpacker(),
+    *LIBARCHIVE,
+    OleUnpacker(),
+    OfficePartUnpacker(),
+    PdfUnpacker(),
+    MailUnpacker(),
+    ShortcutUnpacker(),
+    OneNoteUnpacker(),
+    MarkupUnpacker(),
+    ENCODINGS,
+    PLAIN_TEXT,
+)
 UNPACKERS: dict[str, Unpacker] = {unpacker.name: unpacker for unpacker in _ALL}
 
 HEAD_BYTES = 34 * 1024
@@ -24,8 +49,10 @@ TAIL_BYTES = 66_000
 def unpackers_for(labels: frozenset[str], head: bytes, tail: bytes) -> tuple[Unpacker, ...]:
     """Return the unpackers to run: for the content-type labels, for the magic numbers at both ends.
 
-    A file that is two formats at once is opened as both.
+    A file that is two formats at once is opened as both. What runs as a script is opened as that and
+    not as the plain text it looks like.
     """
+    labels = labels - {"txt"} or labels
     unpackers = UNPACKERS.values()
     by_head = next((unpacker for unpacker in unpackers if unpacker.recognises(head, b"")), None)
     by_tail = next((unpacker for unpacker in unpackers if unpacker.recognises(b"", tail)), None)

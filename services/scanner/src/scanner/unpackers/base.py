@@ -226,3 +226,14 @@ def read_chunks(handle: BinaryIO, size: int | None = None) -> Iterator[bytes]:
         if left is not None:
             left -= len(chunk)
         yield chunk
+
+
+def read_bounded(source: BinaryIO, limit: int, done: str, sink: Sink) -> bytes:
+    """Return the first `limit` bytes for parsers that need all at once; tell the sink if there is more.
+
+    `done` completes the sentence "Only the first ... was".
+    """
+    data = source.read(limit)
+    if source.read(1):
+        sink.gap(GapReason.LIMIT_REACHED, f"Only the first {limit >> 20} MiB of the file were {done}.")
+    return data

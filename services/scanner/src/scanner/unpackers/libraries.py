@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import importlib
+import io
 import os
 import sys
 from types import ModuleType
@@ -17,7 +18,7 @@ from types import ModuleType
 MODULES = (
     "Cryptodome.Cipher._mode_cbc", "Cryptodome.Cipher._mode_ctr", "Cryptodome.Cipher._mode_ecb",
     "libarchive", "olefile", "pikepdf", "py7zr", "pyzipper",
-    "email.parser", "email.policy", "email._header_value_parser",
+    "email.errors", "email.header", "email.message", "email.parser", "email.policy",
     "psutil", "quopri", "stringprep", "unicodedata", "uuid",
 )  # fmt: skip
 # Encodings that mails and macros of real life are written in.
@@ -53,7 +54,16 @@ def prepare() -> None:
             importlib.import_module(name)
         except (ImportError, OSError, AttributeError):  # the last: a C library too old for its wrapper
             sys.modules.pop(name, None)
+    _warm_up_pdf()
     _Preparation.done = True
+
+
+def _warm_up_pdf() -> None:
+    """Write one encrypted page: qpdf finds its source of randomness at first use, in the file system."""
+    pikepdf = sys.modules.get("pikepdf")
+    if pikepdf is not None:
+        with pikepdf.new() as document:
+            document.save(io.BytesIO(), encryption=pikepdf.Encryption(owner="warm", user="up"))
 
 
 def library(name: str) -> ModuleType:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from scanner.unpackers.base import GapReason, Sink, read_chunks
+from scanner.unpackers.signs import Sign
 from scanner.unpackers.zip_encryption import DAMAGE, EncryptedMembers, whole_member
 
 _LOCAL_HEADER = struct.Struct("<4s2xHH4xLLLHH")
@@ -21,6 +22,7 @@ _SIZES_FOLLOW_FLAG = 0x8
 _IN_ZIP64_EXTRA = 0xFFFFFFFF
 # Data descriptors, padding and other small change between members; larger ranges are looked at.
 _SLACK_BYTES = 64
+_MACRO_SHEETS = "xl/macrosheets/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +80,11 @@ class ZipUnpacker:
             self._store_unlisted(source, [*extents, _directory_extent(archive, source)], sink)
 
     def _store(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo, trial: EncryptedMembers, sink: Sink) -> None:
-        if member.is_dir() and member.compress_size == 0:
+        if member.filename.endswith("/") and member.compress_size == 0:
             return
         sink.check_room()
+        if _MACRO_SHEETS in member.filename.lower():
+            sink.sign(Sign.XLM_MACRO)  # also the binary sheets of xlsb, which no unpacker reads
         if member.flag_bits & _ENCRYPTED_FLAG:
             trial.store(member, sink)
             return

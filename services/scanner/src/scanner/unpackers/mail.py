@@ -1,0 +1,53 @@
+"""Mails (RFC 5322, MIME of RFC 2045 to 2049): every part of every nested message is a child."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO
+
+from scanner.unpackers.base import GapReason, Sink, read_bounded
+from scanner.unpackers.libraries import library
+
+MAX_PARSED_BYTES = 64 * 1024 * 1024
+_SUFFIXES = {"text/html": ".html", "text/plain": ".txt", "text/calendar": ".ics", "image/svg+xml": ".svg"}
+# Of the parser's complaints those after which a part may be missing or cut.
+_DAMAGE = ("BoundaryNotFoundDefect", "InvalidBase64", "MultipartInvariantViolationDefect", "MalformedHeaderDefect")
+_SLACK_BYTES = 64
+
+
+class MailUnpacker:
+    """Opens mails and web archives."""
+
+    name = "mail"
+    labels = frozenset({"eml", "mht"})
+    whole = frozenset({"eml"})
+
+    def recognises(self, head: bytes, tail: bytes) -> bool:  # noqa: ARG002 -- the head tells
+        """Whether it begins with a header that mails begin with and has a MIME header."""
+        starts = (b"return-path:", b"received:", b"from:", b"delivered-to:", b"mime-version:", b"message-id:", b"date:")
+        lower = head[:4096].lower()
+        return lower.startswith(starts) and (b"\nmime-version:" in lower or b"\ncontent-type:" in lower)
+
+    def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:  # noqa: ARG002 -- parts bring their own names
+        """Store every part that is not itself a container of parts."""
+        data = read_bounded(source, MAX_PARSED_BYTES, "read as a mail", sink)
+        message = library("email.parser").BytesParser(policy=library("email.policy").compat32).parsebytes(data)
+        for number, part in enumerate(message.walk(), 1):
+            for text in (part.preamble, part.epilogue):
+                if text and len(text.strip()) > _SLACK_BYTES:
+                    sink.store("text between parts", "mail part", [text.encode("utf-8", "surrogateescape")], (), "")
+            if not part.is_multipart():
+                content = part.get_payload(decode=True) or b""
+                sink.store(_name(part, number), "mail part", [content], (), "")
+            if any(mark in type(defect).__name__ for defect in part.defects for mark in _DAMAGE):
+                sink.gap(GapReason.ERROR, "A part of the mail is damaged or cut off.")
+
+
+def _name(part: Any, number: int) -> str:
+    given = part.get_filename()
+    if given:
+        decode = library("email.header")
+        try:
+            return str(decode.make_header(decode.decode_header(given)))
+        except (LookupError, ValueError, library("email.errors").HeaderParseError):
+            return str(given)
+    return f"part {number}{_SUFFIXES.get(part.get_content_type(), '')}"

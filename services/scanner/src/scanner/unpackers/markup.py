@@ -1,0 +1,91 @@
+"""Scripts in HTML, HTA, SVG and Windows script files: elements, event handlers and script addresses."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from typing import BinaryIO
+
+from scanner.unpackers.base import GapReason, Sink, read_bounded
+from scanner.unpackers.encodings import as_utf8
+
+MAX_PARSED_BYTES = 16 * 1024 * 1024
+MAX_SCRIPTS = 200
+_SUFFIXES = {"vbs": ".vbs", "vbscript": ".vbs", "jscript.encode": ".jse", "vbscript.encode": ".vbe"}
+_DATA_TYPES = ("json", "template", "x-", "importmap", "speculationrules", "text/plain")
+
+
+class MarkupUnpacker:
+    """Makes every script of a page a child; a page itself is never fully looked at by that."""
+
+    name = "markup"
+    labels = frozenset({"asp", "erb", "hta", "html", "jinja", "mht", "php", "scriptwsf", "svg", "twig", "vue", "xml"})
+    whole: frozenset[str] = frozenset()
+
+    def recognises(self, head: bytes, tail: bytes) -> bool:  # noqa: ARG002 -- the head tells
+        """Whether it begins as a page, whatever the type model says."""
+        return (
+            head[:64].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<html", b"<!doctype html", b"<svg", b"<job"))
+        )
+
+    def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:  # noqa: ARG002 -- scripts are numbered
+        """Store the scripts in their order, then the event handlers together."""
+        text = as_utf8(read_bounded(source, MAX_PARSED_BYTES, "searched for scripts", sink))
+        page = _Page()
+        page.feed(text.decode("utf-8", "replace"))
+        page.close()
+        page.end_script()
+        for number, (suffix, script) in enumerate(page.scripts, 1):
+            if number > MAX_SCRIPTS:
+                sink.gap(GapReason.LIMIT_REACHED, "The page has more scripts than the limit allows.")
+                break
+            sink.store(f"script {number}{suffix}", "script element", [_encoded(script)], (), "")
+        if page.handlers:
+            sink.store("event handlers.js", "event handlers", [_encoded("\n".join(page.handlers))], (), "")
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.scripts: list[tuple[str, str]] = []
+        self.handlers: list[str] = []
+        self._suffix: str | None = None
+        self._pieces: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for attribute, value in attrs:
+            if value and (
+                attribute.startswith("on") or value.lstrip().lower().startswith(("javascript:", "vbscript:"))
+            ):
+                self.handlers.append(value)
+        if tag.rpartition(":")[2] == "script":
+            self.end_script()
+            kinds = [(value or "").lower() for attribute, value in attrs if attribute in {"type", "language"}]
+            if any(mark in kind for kind in kinds for mark in _DATA_TYPES if "javascript" not in kind):
+                return
+            self._suffix = next(
+                (_SUFFIXES[short] for kind in kinds if (short := kind.removeprefix("text/")) in _SUFFIXES), ".js"
+            )
+
+    def handle_data(self, data: str) -> None:
+        if self._suffix is not None:
+            self._pieces.append(data)
+
+    def unknown_decl(self, data: str) -> None:
+        """Take the CDATA sections of SVG and script files for text."""
+        self.handle_data(data.removeprefix("CDATA["))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag.rpartition(":")[2] == "script":
+            self.end_script()
+
+    def end_script(self) -> None:
+        """Keep the script that was read, if there is more to it than space."""
+        script = "".join(self._pieces)
+        if self._suffix is not None and script.strip():
+            self.scripts.append((self._suffix, script))
+        self._suffix = None
+        self._pieces.clear()

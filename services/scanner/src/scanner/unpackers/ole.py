@@ -1,0 +1,171 @@
+"""OLE compound files ([MS-CFB]): old Office documents, macro projects, Outlook messages, MSI packages.
+
+Every stream is a child, so that rules and models see it whole. What acts is told apart: macro
+sources, packaged files, attachments; encryption, Excel 4.0 macros and DDE fields by their records.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import Any, BinaryIO
+
+from scanner.declared import RUN_BY_DOUBLE_CLICK, DeclaredName
+from scanner.unpackers.base import GapReason, Sink, read_chunks
+from scanner.unpackers.libraries import library
+from scanner.unpackers.signs import Sign
+from scanner.unpackers.vba import DamagedProjectError, sources
+
+MAX_STREAMS = 5000
+_SECTOR_SHIFTS, _MINI_SECTOR_SHIFT = (b"\x09\0", b"\x0c\0"), b"\x06\0"
+MAX_STREAM_BYTES = 64 * 1024 * 1024
+_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_DAMAGE = (OSError, ValueError, IndexError, KeyError, struct.error, TypeError, AttributeError, OverflowError)
+# Property streams of [MS-OXMSG]: data of an attachment, its long and its short name, the bodies.
+_ATTACHED_DATA = re.compile(r"__substg1\.0_3701(0102|000D)$")
+_ATTACHED_NAMES = ("__substg1.0_3707001F", "__substg1.0_3707001E", "__substg1.0_3704001F", "__substg1.0_3704001E")
+_MAIL_BODIES = {
+    "__substg1.0_10130102": "body.html",
+    "__substg1.0_1013001F": "body.html",
+    "__substg1.0_1000001F": "body.txt",
+}
+_WORD_ENCRYPTED, _BIFF_ENCRYPTED, _BIFF_SHEET = 0x0100, 0x2F, 0x85
+_MACRO_SHEET = 1
+# A field of a Word document begins with 0x13.
+_DDE_FIELD = re.compile(rb"(?i)\x13\0?(?:\s\0?){0,20}D\0?D\0?E\0?(?:A\0?U\0?T\0?O\0?)?\s")
+
+
+class OleUnpacker:
+    """Opens compound files. Streams have formats of their own, so it is never whole."""
+
+    name = "ole"
+    labels = frozenset({"doc", "hwp", "msi", "outlook", "ppt", "thumbsdb", "xls"})
+    whole: frozenset[str] = frozenset()
+
+    def recognises(self, head: bytes, tail: bytes) -> bool:  # noqa: ARG002 -- the head tells
+        """Whether it begins with the format's signature."""
+        return head.startswith(_MAGIC)
+
+    def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:  # noqa: ARG002 -- streams bring their own names
+        """Store macros, packaged files and attachments, then every stream as it is."""
+        olefile = library("olefile")
+        header = source.read(34)
+        # olefile believes any sector size and would ask for that much memory.
+        if header[30:32] not in _SECTOR_SHIFTS or header[32:34] != _MINI_SECTOR_SHIFT:
+            sink.gap(GapReason.ERROR, "The header of the compound file is damaged.")
+            return
+        source.seek(0)
+        try:
+            container = olefile.OleFileIO(source)
+        except _DAMAGE:  # its own errors are OSErrors
+            sink.gap(GapReason.ERROR, "The compound file is damaged or cut off.")
+            return
+        _Reading(container, sink).read()
+
+
+class _Reading:
+    def __init__(self, container: Any, sink: Sink) -> None:
+        self._container = container
+        self._sink = sink
+
+    def read(self) -> None:
+        paths = self._container.listdir(streams=True, storages=False)
+        if len(paths) > MAX_STREAMS:
+            self._sink.gap(GapReason.LIMIT_REACHED, "The compound file has more streams than the limit allows.")
+        if self._container.parsing_issues:
+            self._sink.gap(GapReason.ERROR, "The structure of the compound file is damaged.")
+        for path in paths[:MAX_STREAMS]:
+            content = self._content(path)
+            if content is not None:
+                self._take_apart(path, content)
+                self._sink.store("/".join(path), "OLE stream", [content], (), "")
+
+    def _content(self, path: list[str]) -> bytes | None:
+        try:
+            size = self._container.get_size(path)
+            with self._container.openstream(path) as stream:
+                content = b"".join(read_chunks(stream, min(size, MAX_STREAM_BYTES)))
+        except _DAMAGE:
+            self._sink.gap(GapReason.ERROR, "A stream of the compound file is damaged or cut off.")
+            return None
+        if size > MAX_STREAM_BYTES:
+            self._sink.gap(
+                GapReason.LIMIT_REACHED, f"Of a stream only the first {MAX_STREAM_BYTES >> 20} MiB were read."
+            )
+        return content
+
+    def _take_apart(self, path: list[str], content: bytes) -> None:
+        last = path[-1]
+        if last.lower() == "dir" and content.startswith(b"\x01"):
+            self._store_macros(path[:-1], content)
+        elif last.lower() == "\x01ole10native":
+            self._store_package(content)
+        elif _ATTACHED_DATA.match(last):
+            self._store_attachment(path[:-1], content)
+        elif last in _MAIL_BODIES:
+            text = content.decode("utf-16-le", "replace").encode() if last.endswith("001F") else content
+            self._sink.store(_MAIL_BODIES[last], "mail body", [text], (), "")
+        elif last == "EncryptedPackage":
+            self._sink.gap(GapReason.ENCRYPTED, "The Office document is encrypted, which cannot be opened here.")
+        elif last in {"Workbook", "Book"}:
+            self._look_at_workbook(content)
+        elif last == "WordDocument":
+            self._look_at_word(content)
+
+    def _store_macros(self, folder: list[str], directory: bytes) -> None:
+        def read_stream(name: str) -> bytes | None:
+            path = [*folder, name]
+            return self._content(path) if self._container.exists(path) else None
+
+        try:
+            for name, source in sources(directory, read_stream):
+                if source is None:
+                    self._sink.gap(GapReason.ERROR, "The source of a macro module is damaged or missing.")
+                elif source.strip():
+                    self._sink.store(f"{name}.vba", "VBA macro", [source], (), "")
+        except DamagedProjectError:
+            self._sink.gap(GapReason.ERROR, "The macro project is damaged.")
+
+    def _store_package(self, content: bytes) -> None:
+        """OLE package: size, flags, then label and path, each ended by zero, a command, the data with its size."""
+        try:
+            label_end = content.index(b"\0", 6)
+            path_end = content.index(b"\0", label_end + 1)
+            (command_size,) = struct.unpack_from("<L", content, path_end + 5)
+            start = path_end + 9 + command_size
+            (size,) = struct.unpack_from("<L", content, start)
+        except (ValueError, struct.error):
+            return  # another embedding than a package; the stream is a child all the same
+        name = content[6:label_end].decode("cp1252", "replace")
+        if DeclaredName.of(name).extension in RUN_BY_DOUBLE_CLICK:
+            self._sink.sign(Sign.PROGRAM_ATTACHED)
+        self._sink.store(name or "package", "packaged object", [content[start + 4 : start + 4 + size]], (), "")
+
+    def _store_attachment(self, folder: list[str], content: bytes) -> None:
+        for stream in _ATTACHED_NAMES:
+            if self._container.exists([*folder, stream]):
+                raw = self._content([*folder, stream]) or b""
+                name = raw.decode("utf-16-le" if stream.endswith("F") else "cp1252", "replace").rstrip("\0")
+                break
+        else:
+            name = "attachment"
+        self._sink.store(name or "attachment", "mail attachment", [content], (), "")
+
+    def _look_at_workbook(self, content: bytes) -> None:
+        """Walk the records of [MS-XLS] 2.1.4 for encryption and macro sheets."""
+        position = 0
+        while position + 4 <= len(content):
+            kind, size = struct.unpack_from("<HH", content, position)
+            if kind == _BIFF_ENCRYPTED:
+                self._sink.gap(GapReason.ENCRYPTED, "The workbook is encrypted, which cannot be opened here.")
+                return
+            if kind == _BIFF_SHEET and size > 6 and content[position + 9 : position + 10] == bytes([_MACRO_SHEET]):
+                self._sink.sign(Sign.XLM_MACRO)
+            position += 4 + size
+
+    def _look_at_word(self, content: bytes) -> None:
+        """Look at the flags of [MS-DOC] 2.5.2 and for DDE in the text."""
+        if len(content) > 12 and struct.unpack_from("<H", content, 10)[0] & _WORD_ENCRYPTED:
+            self._sink.gap(GapReason.ENCRYPTED, "The document is encrypted, which cannot be opened here.")
+        if _DDE_FIELD.search(content):
+            self._sink.sign(Sign.DDE_FIELD)

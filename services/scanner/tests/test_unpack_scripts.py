@@ -1,0 +1,142 @@
+"""Scripts in pages, and what scripts carry encoded."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import time
+import zlib
+
+import pytest
+
+from scanner.testing import Scan
+from shared.scan import CoverageReason, ScanDocument, Verdict
+
+HELLO = "Write-Output 'hello from a harmless script'; Get-Date"
+
+
+def origins(document: ScanDocument) -> list[str]:
+    return [artifact.origin for artifact in document.artifacts[1:]]
+
+
+def encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+CARRIERS = {
+    "base64": f"$a = '{encoded(HELLO.encode())}'",
+    "hex": f"exec(bytes.fromhex('{HELLO.encode().hex()}'))",
+    "escapes": "eval('" + "".join(f"\\x{byte:02x}" for byte in HELLO.encode()) + "')",
+    "character codes": "eval(String.fromCharCode(" + ",".join(str(byte) for byte in HELLO.encode()) + "))",
+}
+
+
+@pytest.mark.parametrize("encoding", CARRIERS)
+async def test_encoded_text_comes_out(scan: Scan, encoding: str) -> None:
+    document = await scan("x.js", CARRIERS[encoding].encode())
+
+    assert f"decoded from {encoding}" in origins(document)
+    assert any(artifact.size_bytes == len(HELLO) for artifact in document.artifacts)
+
+
+@pytest.mark.parametrize(
+    "carrier",
+    [
+        "x = " + "+".join(f"[char]{byte}" for byte in HELLO.encode()),
+        "x = " + " & ".join(f"Chr({byte})" for byte in HELLO.encode()),
+        "$x = " + ".".join(f"chr(0x{byte:x})" for byte in HELLO.encode()),
+    ],
+)
+async def test_character_functions_are_read(scan: Scan, carrier: str) -> None:
+    document = await scan("x.ps1", carrier.encode())
+
+    assert document.artifacts[1].origin == "decoded from character codes"
+    assert document.artifacts[1].size_bytes == len(HELLO)
+
+
+async def test_an_encoded_command_of_powershell_comes_out(scan: Scan) -> None:
+    command = f"powershell -NoP -enc {encoded(HELLO.encode('utf-16-le'))}"
+    document = await scan("x.bat", command.encode())
+
+    assert document.artifacts[1].name.endswith(".ps1")
+    assert document.artifacts[1].size_bytes == len(HELLO)
+
+
+@pytest.mark.parametrize("pack", [zlib.compress, gzip.compress, lambda data: zlib.compress(data, wbits=-15)])
+async def test_compressed_content_in_base64_comes_out(scan: Scan, pack: object) -> None:
+    packed = pack(HELLO.encode() * 4)  # type: ignore[operator]
+    document = await scan("x.php", f"<?php eval(gzinflate(base64_decode('{encoded(packed)}')));".encode())
+
+    assert any(artifact.size_bytes == 4 * len(HELLO) for artifact in document.artifacts)
+
+
+async def test_layers_come_off_one_by_one(scan: Scan, eicar: bytes) -> None:
+    layer = "echo " + encoded(b"echo hidden; " + eicar)
+    outer = "x = '" + encoded(layer.encode()) + "'"
+    document = await scan("x.js", outer.encode())
+
+    assert [artifact.depth for artifact in document.artifacts] == [0, 1, 2]
+
+
+async def test_literals_are_joined_before_decoding(scan: Scan) -> None:
+    whole = encoded(HELLO.encode())
+    pieces = "' +\n '".join(whole[start : start + 10] for start in range(0, len(whole), 10))
+    document = await scan("x.js", f"var a = '{pieces}';".encode())
+
+    assert any(artifact.size_bytes == len(HELLO) for artifact in document.artifacts)
+
+
+async def test_a_program_in_a_script_comes_out(scan: Scan, archives: object) -> None:
+    document = await scan("x.ps1", f"$b = '{encoded(b'MZ' + bytes(400))}'".encode())
+
+    assert document.artifacts[1].size_bytes == 402
+    assert document.verdict is not Verdict.CLEAN
+
+
+async def test_hashes_and_pictures_are_left_alone(scan: Scan) -> None:
+    picture = encoded(b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
+    text = (
+        f"digest = '{'0123456789abcdef' * 4}'\nicon = '{picture}'\nsizes = [1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144]\n"
+    )
+    document = await scan("x.py", text.encode())
+
+    assert len(document.artifacts) == 1
+
+
+async def test_the_number_of_finds_is_limited(scan: Scan) -> None:
+    lines = [f"a{number} = '{encoded(f'{HELLO} {number}'.encode())}'" for number in range(100)]
+    document = await scan("x.py", "\n".join(lines).encode())
+
+    assert CoverageReason.LIMIT_REACHED in {gap.reason for gap in document.coverage.gaps}
+    assert document.verdict is not Verdict.CLEAN
+
+
+@pytest.mark.parametrize("unit", ["A", "\\x41", "41", "65,", "Chr(65)&", "'+'", "<script>", "<a ", "%41"])
+async def test_hostile_repetition_takes_bounded_time(scan: Scan, unit: str) -> None:
+    started = time.monotonic()
+    document = await scan("x.hta", (unit * 400_000)[:1_500_000].encode())
+
+    assert time.monotonic() - started < 30
+    assert document.verdict is not Verdict.CLEAN
+
+
+async def test_scripts_of_a_page_come_out(scan: Scan) -> None:
+    page = (
+        "<html><body onload='start()'><script>var a = 'harmless';</script>"
+        "<script language=VBScript>MsgBox \"hi\"</script><script type='application/json'>{}</script>"
+        "<a href='javascript:alert(1)'>x</a></body></html>"
+    )
+    document = await scan("x.html", page.encode("utf-16"))
+
+    assert [artifact.name for artifact in document.artifacts[1:]] == [
+        "script 1.js",
+        "script 2.vbs",
+        "event handlers.js",
+    ]
+
+
+async def test_scripts_of_a_picture_come_out(scan: Scan) -> None:
+    picture = "<svg xmlns='http://www.w3.org/2000/svg'><script><![CDATA[alert('hello')]]></script></svg>"
+    document = await scan("x.svg", picture.encode())
+
+    assert "script element" in origins(document)
