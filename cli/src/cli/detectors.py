@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -24,6 +25,7 @@ from shared.errors import NotFoundError
 @asynccontextmanager
 async def opened_detectors() -> AsyncIterator[LoadedPacks]:
     """Give the shipped detectors and the operator's, closed at the end."""
+    logging.basicConfig(level=logging.ERROR)  # what is refused or left out is for the command to say
     settings = Settings(detectors_dir=detectors_directory())
     threads = Threads.start(settings)
     loaded = load_detectors(settings, threads)

@@ -46,6 +46,15 @@ def test_a_broken_rule_is_named_and_the_rest_works(tmp_path: Path, broken: str, 
     assert matching(rules, b"a word") == {"good", "other"}
 
 
+def test_an_index_file_names_what_is_compiled_anyway(tmp_path: Path) -> None:
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "shell.yar").write_text(GOOD)
+    rules = compiled(tmp_path, index='include "./web/shell.yar"\ninclude "./web/../../outside.yar"\n')
+
+    assert [problem.split(": ")[0] for problem in rules.problems] == ["index.yar:2"]
+    assert matching(rules, b"word") == {"good"}
+
+
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     rules = compiled(tmp_path, a=GOOD, b=b"rule \xff")
 

@@ -16,7 +16,7 @@ import yara_x
 
 from scanner.detectors.loader import SHIPPED_PACKS
 from scanner.detectors.pack import rule_files
-from scanner.detectors.rules import severity_verdict
+from scanner.detectors.rules import declared_severity, severity_verdict
 from scanner.testing import Scan
 from shared.scan import Verdict
 
@@ -373,6 +373,14 @@ def test_ordinary_content_is_left_alone(match: Match, sample: bytes) -> None:
 )
 def test_severity_decides_what_a_match_says(severity: str, verdict: Verdict) -> None:
     assert severity_verdict(severity) is verdict
+
+
+@pytest.mark.parametrize(
+    ("metadata", "severity"),
+    [({"severity": "low", "score": "80"}, "low"), ({"score": "80"}, "80"), ({"author": "somebody"}, "medium")],
+)
+def test_the_score_of_a_community_rule_is_its_severity(metadata: dict[str, str], severity: str) -> None:
+    assert declared_severity(metadata) == severity
 
 
 async def test_a_match_is_shown_with_its_lines_and_source(scan: Scan, tmp_path: Path) -> None:

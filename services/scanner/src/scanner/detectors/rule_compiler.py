@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ import yara_x
 
 from scanner.errors import PackRefusedError
 
-MAX_PROBLEMS = 200
+MAX_PROBLEMS = 1000
 _GLOBALS = ("filename", "filepath", "extension", "filetype", "owner")
 """External variables that community collections use, by the convention of THOR and LOKI."""
+
+_INCLUDE_NOT_ALLOWED = "E044"
+_INCLUDE = re.compile(r'include\s+"([^"]+)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class CompiledRules:
 def compile_rules(folder: Path, files: Sequence[Path]) -> CompiledRules:
     """Compile the files, a namespace each. Raises PackRefusedError when not a single rule is left.
 
+    `include` is not followed: an index file of a collection names files that are compiled anyway.
     A rule that needs a module or variable that YARA-X lacks is left out like one with a mistake.
     """
     if not files:
@@ -47,18 +52,31 @@ def compile_rules(folder: Path, files: Sequence[Path]) -> CompiledRules:
             problems.append(f"{origin}: not UTF-8")
         except OSError as error:
             problems.append(f"{origin}: {error.strerror}")
-    problems.extend(_problem(error) for error in compiler.errors())
+    present = set(files)
+    problems.extend(_problem(error) for error in compiler.errors() if not _names_a_file(error, folder, present))
     rules = compiler.build()
     if not any(True for _ in rules):
         first = problems[0] if problems else "there is none in the files"
         raise PackRefusedError(f"None of its rules can be compiled: {first}.")
-    return CompiledRules(rules, tuple(problems[:MAX_PROBLEMS]))
+    if len(problems) > MAX_PROBLEMS:
+        problems[MAX_PROBLEMS:] = [f"and {len(problems) - MAX_PROBLEMS} more"]
+    return CompiledRules(rules, tuple(problems))
 
 
 def file_globals(name: str) -> dict[str, str]:
     """Return the values of the external variables for a file of that name."""
     base = os.path.basename(name)  # noqa: PTH119 -- an untrusted name is no path of this machine
     return {"filename": base, "filepath": name, "extension": os.path.splitext(base)[1]}  # noqa: PTH122 -- as above
+
+
+def _names_a_file(error: dict[str, Any], folder: Path, present: Container[Path]) -> bool:
+    """Whether the error is an `include` of one of the files."""
+    if error.get("code") != _INCLUDE_NOT_ALLOWED:
+        return False
+    origin = folder / error["labels"][0]["code_origin"]
+    line = origin.read_text(encoding="utf-8").splitlines()[error["line"] - 1]
+    named = _INCLUDE.search(line)
+    return named is not None and Path(os.path.normpath(origin.parent / named[1])) in present
 
 
 def _problem(error: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 import yara_x
@@ -98,12 +98,17 @@ class RulesDetector:
         return Finding(
             detector=self.info,
             label=rule.identifier,
-            verdict=severity_verdict(metadata.get("severity", "medium")),
+            verdict=severity_verdict(declared_severity(metadata)),
             reason=metadata.pop("description", f"The rule {rule.identifier} matches."),
             locations=tuple(islice(_locations(rule, lines), MAX_LOCATIONS)),
             shadow=self.shadow,
             metadata={"rule_file": rule.namespace, **metadata},
         )
+
+
+def declared_severity(metadata: Mapping[str, str]) -> str:
+    """Return what a rule says of its weight: `severity`, or `score` as THOR's and LOKI's collections call it."""
+    return metadata.get("severity") or metadata.get("score") or "medium"
 
 
 def severity_verdict(severity: str) -> Verdict:
