@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,7 +70,8 @@ class Build:
 
     def _shell(self, command: str) -> None:
         here = re.sub(r"(?<![\w.])/(tools|app|wheels)\b", rf"{self.folder}/\1", command)
-        path = f"{self.folder}/tools/bin:{os.environ['PATH']}"
+        # As `python` in the image: whatever runs this test. Debian has only python3.
+        path = f"{self.folder}/tools/bin:{Path(sys.executable).parent}:{os.environ['PATH']}"
         environment = {**os.environ, "PATH": path, "UV_PYTHON_DOWNLOADS": "never"}
         done = subprocess.run(
             ["sh", "-c", here], cwd=self.folder / "src", env=environment, capture_output=True, text=True, check=False

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from installations import ADMINISTRATOR, Installation, Servers, Stack, UpStack, running_stack, running_up
+from installations import ADMINISTRATOR, Installation, Servers, Stack, UpStack, running_stack, running_up, wait_for
 
 from shared.testing.deployment import SERVICES
 
@@ -39,10 +39,9 @@ def test_six_processes_stop_cleanly(servers: Servers, tmp_path: Path) -> None:
 
 def test_up_prints_its_address_and_a_sign_in_link(tmp_path: Path) -> None:
     with running_up(tmp_path, {"FUMEHOOD_ADMIN_EMAIL": "", "FUMEHOOD_ADMIN_PASSWORD": ""}) as up:
-        printed = up.process.log.read_text()
-    address = up.url.replace("127.0.0.1", "localhost")
-    assert f"ready at {address}" in printed
-    assert re.search(rf"{address}/\S+", printed), printed
+        address = up.url.replace("127.0.0.1", "localhost")
+        wait_for("the address is printed", lambda: f"ready at {address}" in up.process.log.read_text(), 10)
+        wait_for("a link is printed", lambda: re.search(rf"{address}/\S+", up.process.log.read_text()), 10)
 
 
 def test_up_starts_again_and_finds_everything(tmp_path: Path) -> None:
