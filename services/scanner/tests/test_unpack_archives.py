@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import struct
+import sys
 import zlib
 from collections.abc import Callable
 
@@ -12,9 +13,13 @@ import libarchive
 import py7zr
 import pytest
 
+from scanner.sandbox.messages import JobLimits
 from scanner.testing import Archives, Scan
+from scanner.unpackers import UNPACKERS, libraries
+from scanner.unpackers.base import Sink
 from shared.scan import CoverageLevel, CoverageReason, ScanDocument, Verdict
 
+LIMITS = JobLimits(artifacts=10, unpacked_bytes=1 << 20, member_bytes=1 << 20, ratio=100, cpu_seconds=10)
 TEXT = b"The quick brown fox jumps over the lazy dog. " * 20
 
 
@@ -207,6 +212,21 @@ async def test_further_streams(scan: Scan, compression: str) -> None:
     assert [(artifact.name, artifact.size_bytes) for artifact in document.artifacts[1:]] == [("a.txt", len(TEXT))]
     assert document.artifacts[1].verdict is Verdict.CLEAN
     assert reasons(document) <= {CoverageReason.UNSUPPORTED}  # the type model does not know all of them
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lz4", "lzip", "compress"])
+async def test_what_follows_a_stream_is_never_clean(scan: Scan, compression: str) -> None:
+    document = await scan("a.txt.x", written("raw", [("a.txt", TEXT)], compression) + b"something behind it" * 10)
+
+    assert document.verdict is Verdict.UNKNOWN
+
+
+async def test_without_libarchive_its_formats_are_unsupported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "libarchive", None)
+    monkeypatch.setattr(libraries._Preparation, "done", True)
+
+    with pytest.raises(libraries.LibraryMissingError):
+        UNPACKERS["rar"].unpack(io.BytesIO(rar5([])), "x.rar", Sink(io.BytesIO(), LIMITS, 0, lambda _: None))
 
 
 @pytest.mark.parametrize("archive_format", ["7zip", "cpio_newc", "iso9660", "xar"])

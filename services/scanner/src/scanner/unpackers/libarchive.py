@@ -214,8 +214,8 @@ _FORMATS = (
     Format("xar", frozenset({"xar"}), ("xar",), (b"xar!",), whole=False),
     Format("lha", frozenset({"lha"}), ("lha",), (b"-lh", b"-lz"), 2, whole=False),
     Format("zstd", frozenset({"zst"}), ("raw",), (b"\x28\xb5\x2f\xfd",), filter="zstd"),
-    Format("lz4", frozenset({"lz4"}), ("raw",), (b"\x04\x22\x4d\x18",), filter="lz4"),
-    Format("lzip", frozenset({"lz"}), ("raw",), (b"LZIP",), filter="lzip"),
+    Format("lz4", frozenset({"lz4"}), ("raw",), (b"\x04\x22\x4d\x18",), filter="lz4", sequential=True),
+    Format("lzip", frozenset({"lz"}), ("raw",), (b"LZIP",), filter="lzip", sequential=True),
     Format("compress", frozenset(), ("raw",), (b"\x1f\x9d",), filter="compress"),
 )
 LIBARCHIVE = tuple(LibarchiveUnpacker(archive_format) for archive_format in _FORMATS)
