@@ -57,8 +57,12 @@ class ScanEngine:
         """
         threads = Threads.start(settings)
         loading = asyncio.create_task(DetectorRegistry.start(settings, threads))
-        sandbox = await SandboxPool.start(settings)
-        identifier = TypeIdentifier.load(settings, threads)
+        try:
+            sandbox = await SandboxPool.start(settings)
+            identifier = TypeIdentifier.load(settings, threads)
+        except BaseException:
+            await (await loading).close()  # it watches the detectors directory by now
+            raise
         registry = await loading
         slots = asyncio.Semaphore(settings.artifacts_together)
         return cls(ScanTools(settings, threads, identifier, registry.detectors, sandbox, slots), registry)
