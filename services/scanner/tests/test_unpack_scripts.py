@@ -135,6 +135,14 @@ async def test_scripts_of_a_page_come_out(scan: Scan) -> None:
     ]
 
 
+async def test_a_broken_section_hides_no_script(scan: Scan) -> None:
+    document = await scan(
+        "x.html", b"<html><body><![if x]><![CDcript]]><script>var a = 'harmless';</script></body></html>"
+    )
+
+    assert "script element" in origins(document)
+
+
 async def test_scripts_of_a_picture_come_out(scan: Scan) -> None:
     picture = "<svg xmlns='http://www.w3.org/2000/svg'><script><![CDATA[alert('hello')]]></script></svg>"
     document = await scan("x.svg", picture.encode())

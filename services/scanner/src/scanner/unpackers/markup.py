@@ -74,6 +74,13 @@ class _Page(HTMLParser):
         if self._suffix is not None:
             self._pieces.append(data)
 
+    def parse_marked_section(self, i: int, report: bool = True) -> int:  # noqa: FBT001, FBT002 -- as its base
+        """Read on behind a section of no known kind, as browsers do."""
+        try:
+            return super().parse_marked_section(i, report)
+        except AssertionError:
+            return self.parse_bogus_comment(i)
+
     def unknown_decl(self, data: str) -> None:
         """Take the CDATA sections of SVG and script files for text."""
         self.handle_data(data.removeprefix("CDATA["))
