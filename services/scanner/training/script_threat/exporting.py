@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import onnx
 import torch
 
 from script_threat.network import ExportedNetwork
@@ -27,3 +28,17 @@ def export_onnx(network: ExportedNetwork, path: Path) -> None:
         external_data=False,
         verbose=False,
     )
+    _strip(path)
+
+
+def _strip(path: Path) -> None:
+    """Remove what the exporter notes of the machine it ran on: stack traces with paths, in every node and value."""
+    model = onnx.load(path)
+    graph = model.graph
+    noted = [model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer]
+    for function in model.functions:
+        noted += [function, *function.node]
+    for part in noted:
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    path.write_bytes(model.SerializeToString(deterministic=True))
