@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -114,6 +115,8 @@ async def _serve_gateway(settings: GatewaySettings, bus: Bus, transports: dict[s
     server = _Server(config)
 
     async def announce() -> None:
+        gc.freeze()
+        gc.enable()
         port = server.servers[0].sockets[0].getsockname()[1]
         _announce(f"http://localhost:{port}", await ensure_administrator(app.state.context))
 
