@@ -26,8 +26,9 @@ def _store() -> Iterator[DetectorStore]:
 
     def check(folder: Path) -> None:
         manifest = load_pack(folder, settings, threads).manifest
-        if (SHIPPED_PACKS / manifest.name).is_dir():
-            raise PackRefusedError(f"The name {manifest.name} is that of a detector that Fumehood ships.")
+        if manifest.mode == "live" and (SHIPPED_PACKS / manifest.name).is_dir():
+            message = f"The name {manifest.name} is that of a detector that Fumehood ships; only a shadow may have it."
+            raise PackRefusedError(message)
 
     try:
         yield DetectorStore(directory, check)
@@ -44,11 +45,14 @@ def add_pack(source: Path, *, shadow: bool) -> None:
     typer.echo(f"{name} is added.")
 
 
-def remove_pack(name: str) -> None:
-    """Take a pack out of work. Raises NotFoundError."""
+def remove_pack(name: str, *, trial: bool) -> None:
+    """Take a pack, or its version on trial, out of work. Raises NotFoundError."""
     with _store() as store:
-        store.remove(name)
-    typer.echo(f"{name} is removed; `fumehood admin detectors rollback {name}` brings it back.")
+        store.remove(name, trial=trial)
+    if trial:
+        typer.echo(f"The version of {name} on trial is removed.")
+    else:
+        typer.echo(f"{name} is removed; `fumehood admin detectors rollback {name}` brings it back.")
 
 
 def set_mode(name: str, mode: Literal["live", "shadow"]) -> None:

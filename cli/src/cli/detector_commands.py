@@ -82,20 +82,26 @@ def score(
 @admin_detectors.command("add")
 def add_detector(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="Folder of a model pack.")],
-    shadow: Annotated[bool, typer.Option(help="Add it in shadow, whatever its manifest says.")] = False,
+    shadow: Annotated[bool, typer.Option("--shadow", help="Add it in shadow, whatever its manifest says.")] = False,
 ) -> None:
-    """Check a model pack by loading it and put it to work; a version before it is kept for `rollback`."""
+    """Check a model pack by loading it and put it to work; a version before it is kept for `rollback`.
+
+    A version in shadow runs beside the live one of the same name, until `promote` puts it in its place.
+    """
     from cli.detector_admin import add_pack
 
     add_pack(path, shadow=shadow)
 
 
 @admin_detectors.command("remove")
-def remove_detector(name: PackName) -> None:
+def remove_detector(
+    name: PackName,
+    shadow: Annotated[bool, typer.Option("--shadow", help="Only the version in shadow beside the live one.")] = False,
+) -> None:
     """Take a detector out of work; `rollback` brings it back."""
     from cli.detector_admin import remove_pack
 
-    remove_pack(name)
+    remove_pack(name, trial=shadow)
 
 
 @admin_detectors.command("shadow")
@@ -108,7 +114,7 @@ def shadow_detector(name: PackName) -> None:
 
 @admin_detectors.command("promote")
 def promote_detector(name: PackName) -> None:
-    """Let a detector in shadow count."""
+    """Let a detector in shadow count, in place of the live version if there is one."""
     from cli.detector_admin import set_mode
 
     set_mode(name, "live")

@@ -108,3 +108,30 @@ def test_the_mode_it_is_in_is_no_change(store: DetectorStore, tmp_path: Path) ->
     store.add(write(tmp_path / "one", "1"))
     with pytest.raises(ClientError, match="live already"):
         store.set_mode("mine", "live")
+
+
+def test_a_version_on_trial_leaves_the_live_one_at_work(store: DetectorStore, directory: Path, tmp_path: Path) -> None:
+    store.add(write(tmp_path / "one", "1"))
+    store.add(write(tmp_path / "two", "2"), shadow=True)
+    trial = Pack.read(directory / "mine.shadow").manifest
+    assert (state(directory), trial.version, trial.mode) == (("1", "live"), "2", "shadow")
+    with pytest.raises(ClientError, match="Another version"):
+        store.set_mode("mine", "shadow")
+
+    store.set_mode("mine", "live")
+    assert state(directory) == ("2", "live")
+    assert not (directory / "mine.shadow").exists()
+
+    store.roll_back("mine")
+    assert state(directory) == ("1", "live")
+
+
+def test_a_version_on_trial_can_be_removed_alone(store: DetectorStore, directory: Path, tmp_path: Path) -> None:
+    store.add(write(tmp_path / "one", "1"))
+    with pytest.raises(NotFoundError, match="on trial"):
+        store.remove("mine", trial=True)
+    store.add(write(tmp_path / "two", "2"), shadow=True)
+    store.remove("mine", trial=True)
+
+    assert state(directory) == ("1", "live")
+    assert not (directory / "mine.shadow").exists()

@@ -120,6 +120,16 @@ class Finding(Frozen):
     metadata: dict[str, str] = Field(default_factory=dict, description="Author, reference, severity and the like.")
 
 
+class DetectorRun(Frozen):
+    """That a detector looked at an artifact, and what came of it, also where it had nothing to say."""
+
+    detector: str
+    version: str
+    verdict: Verdict = Field(description="Worst of its findings; without any `clean`, or `unknown` if it saw not all.")
+    score: float | None = Field(default=None, description="Calibrated probability of malice, 0 to 1.")
+    shadow: bool = False
+
+
 class ContentType(Frozen):
     """What the bytes are, whatever the name says."""
 
@@ -148,6 +158,9 @@ class Artifact(Frozen):
     coverage: Coverage = Field(description="Own coverage and that of everything inside.")
     findings: tuple[Finding, ...] = ()
     covered_by: tuple[str, ...] = Field(default=(), description="Names of the detectors that cover this type and ran.")
+    runs: tuple[DetectorRun, ...] = Field(
+        default=(), description="All that looked at it, if one of them was in shadow; for comparing the two."
+    )
 
 
 class ScanDocument(Frozen):

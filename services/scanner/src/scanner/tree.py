@@ -15,6 +15,7 @@ from shared.scan import (
     CoverageGap,
     CoverageReason,
     DetectorInfo,
+    DetectorRun,
     Finding,
     ScanDocument,
     Verdict,
@@ -40,6 +41,7 @@ class Node:
     findings: list[Finding] = field(default_factory=list)
     gaps: list[CoverageGap] = field(default_factory=list)
     covered_by: list[str] = field(default_factory=list)
+    runs: list[DetectorRun] = field(default_factory=list)
     unpacked: bool = False
     done: bool = False
 
@@ -118,6 +120,7 @@ def _add(
         coverage=own,
         findings=tuple(node.findings),
         covered_by=tuple(node.covered_by),
+        runs=tuple(node.runs),
     )
     artifacts.append(artifact)
     inside = [_add(child, position, artifacts, unknown) for child in node.children]

@@ -32,6 +32,11 @@ def own_verdict(findings: Iterable[Finding], coverage: Coverage) -> Verdict:
     return worst((base, *counted))
 
 
+def run_verdict(findings: Iterable[Finding], gaps: Sequence[CoverageGap]) -> Verdict:
+    """Return what one detector makes of an artifact, whether it counts or not."""
+    return worst((Verdict.UNKNOWN if gaps else Verdict.CLEAN, *(finding.verdict for finding in findings)))
+
+
 def merged_verdict(own: Verdict, children: Iterable[Verdict]) -> Verdict:
     """An artifact's worst counts for its parents."""
     return worst((own, *children))

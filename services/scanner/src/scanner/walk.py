@@ -6,6 +6,7 @@ import asyncio
 import math
 from dataclasses import dataclass
 
+from scanner.active_content import DETECTOR as ACTIVE_CONTENT
 from scanner.active_content import finding_of
 from scanner.config import EngineSettings
 from scanner.content import ByteRange, hash_content
@@ -21,7 +22,8 @@ from scanner.threads import Threads
 from scanner.tree import Node
 from scanner.unpackers import HEAD_BYTES, TAIL_BYTES, unpackers_for
 from scanner.unpackers.base import Unpacker
-from shared.scan import ContentType, CoverageGap, CoverageReason
+from scanner.verdict import run_verdict
+from shared.scan import ContentType, CoverageGap, CoverageReason, DetectorInfo, DetectorRun
 
 # Unpacking stops this long before the deadline, so that what came out is still listed.
 _MARGIN_SECONDS = 1.0
@@ -124,9 +126,12 @@ class Walk:
 
     async def _inspect(self, node: Node, subject: Subject) -> None:
         willing = [detector for detector in self._tools.detectors if detector.wants(subject)]
+        compared = any(detector.shadow for detector in willing)
         for detector, inspection in zip(
             willing, await asyncio.gather(*(self._ask(d, subject) for d in willing)), strict=True
         ):
+            if compared:
+                node.runs.append(_run_of(detector.info, inspection, shadow=detector.shadow))
             node.findings.extend(inspection.findings)
             self._progress.add_findings(node.name, node.size_bytes, inspection.findings)
             covers = any(detector.covered.includes(type_name) for type_name in subject.types)
@@ -184,6 +189,8 @@ class Walk:
         node.gaps.extend(unpacked.gaps)
         findings = [finding_of(sign) for sign in unpacked.signs]
         node.findings.extend(findings)
+        if findings and node.runs:
+            node.runs.append(_run_of(ACTIVE_CONTENT, Inspection(tuple(findings)), shadow=False))
         self._progress.add_findings(node.name, node.size_bytes, findings)
         for child in unpacked.children:
             gaps = [child.gap] if child.gap else []
@@ -200,13 +207,22 @@ class Walk:
         """Say which of the types no live detector covers; a pure container is covered by its content."""
         whole = frozenset[str]().union(*(unpacker.whole for unpacker in unpackers))
         whole |= {"unknown"} if whole else set()
-        covering = [detector.covered for detector in self._tools.detectors if detector.info.name in node.covered_by]
+        covering = [
+            detector.covered
+            for detector in self._tools.detectors
+            if detector.info.name in node.covered_by and not detector.shadow
+        ]
         for type_name in sorted(types):
             if any(covered.includes(type_name) for covered in covering):
                 continue
             if type_name.label in whole:
                 continue
             node.gap(CoverageReason.UNSUPPORTED, f"No detector here covers the type {type_name.label}.")
+
+
+def _run_of(info: DetectorInfo, inspection: Inspection, *, shadow: bool) -> DetectorRun:
+    verdict = run_verdict(inspection.findings, inspection.gaps)
+    return DetectorRun(detector=info.name, version=info.version, verdict=verdict, score=inspection.score, shadow=shadow)
 
 
 def _read_ends(content: ByteRange) -> tuple[bytes, bytes]:

@@ -31,7 +31,16 @@ class ScanRecordedV1(Event):
     artifact_count: int
     finding_count: int
     reason: str | None = Field(default=None, description="Why the scan failed, if it did.")
+    previous_verdict: Verdict | None = Field(
+        default=None, description="Of a rescan: what was said of the submission before. Null for its first scan."
+    )
     recorded_at: datetime
+
+    @property
+    def is_news(self) -> bool:
+        """Whether it says more than that a rescan found what was known, or found nothing out."""
+        first, completed = self.previous_verdict is None, self.status is ScanStatus.COMPLETED
+        return first or (completed and self.verdict is not self.previous_verdict)
 
 
 class ScanExpiredV1(Event):
@@ -47,7 +56,15 @@ class ScanExpiredV1(Event):
     size_bytes: int
     name: str
     reason: str
+    previous_verdict: Verdict | None = Field(
+        default=None, description="Of a rescan: what is still said of the submission. Null for its first scan."
+    )
     expired_at: datetime
+
+    @property
+    def is_news(self) -> bool:
+        """Whether it is the first scan that expired; a rescan that did leaves everything as it was."""
+        return self.previous_verdict is None
 
 
 class RescanRequestedV1(Event):

@@ -50,10 +50,14 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What one detector says of one artifact, and what of it the detector did not see."""
+    """What one detector says of one artifact, and what of it the detector did not see.
+
+    `score` is that of a model, also where it is too low for a finding.
+    """
 
     findings: tuple[Finding, ...] = ()
     gaps: tuple[CoverageGap, ...] = ()
+    score: float | None = None
 
 
 class Detector(Protocol):

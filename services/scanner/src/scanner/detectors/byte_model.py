@@ -136,7 +136,7 @@ class ByteModelDetector:
                 self._threads.files, self._locate, subject, script, start, decisive.evidence
             )
             findings = (self._finding(score, verdict, locations),)
-        return Inspection(findings, self._gaps(subject))
+        return Inspection(findings, self._gaps(subject), score)
 
     async def score(self, content: ByteRange) -> float:
         """Return the calibrated probability of the worst window. Raises DetectorError."""

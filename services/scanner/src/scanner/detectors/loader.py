@@ -85,12 +85,12 @@ class LoadedPacks:
 
 
 def load_detectors(settings: EngineSettings, threads: Threads, present: Iterable[LoadedPack] = ()) -> LoadedPacks:
-    """Load every pack folder; names must be unique and the shipped packs come first.
+    """Load every pack folder; of a name one is live and one in shadow at most, and the shipped packs come first.
 
     A pack of `present` whose files are as they were is taken over as it is.
     """
     unchanged = {pack.folder: pack for pack in present}
-    packs: dict[str, LoadedPack] = {}
+    packs: dict[tuple[str, str], LoadedPack] = {}
     refused: list[RefusedPack] = []
     for folder in (*_pack_folders((SHIPPED_PACKS, settings.detectors_dir)), *_rule_folders(settings)):
         try:
@@ -100,7 +100,7 @@ def load_detectors(settings: EngineSettings, threads: Threads, present: Iterable
             logger.warning("model pack %s refused: %s", folder, error.message)
             refused.append(RefusedPack(folder, error.message))
             continue
-        packs[pack.manifest.name] = pack
+        packs[_place(pack)] = pack
     return LoadedPacks(tuple(packs.values()), tuple(refused))
 
 
@@ -122,9 +122,14 @@ def _as_it_was(pack: LoadedPack | None) -> LoadedPack | None:
     return pack if pack is not None and pack.state == folder_state(pack.folder) else None
 
 
-def _check_name(pack: LoadedPack, taken: Container[str]) -> None:
-    if pack.manifest.name in taken:
-        raise PackRefusedError(f"A detector named {pack.manifest.name} is already loaded.")
+def _check_name(pack: LoadedPack, taken: Container[tuple[str, str]]) -> None:
+    if _place(pack) in taken:
+        name, mode = _place(pack)
+        raise PackRefusedError(f"A {mode} detector named {name} is already loaded.")
+
+
+def _place(pack: LoadedPack) -> tuple[str, str]:
+    return pack.manifest.name, pack.manifest.mode
 
 
 def watched_state(settings: EngineSettings) -> tuple[tuple[Path, FolderState], ...]:

@@ -112,7 +112,7 @@ class ModelDetector:
         covers = any(self.covered.includes(name) for name in subject.types)
         verdict = self._config.thresholds.verdict(score, covers=covers)
         if verdict is Verdict.CLEAN and not self.shadow:
-            return Inspection(gaps=gaps)
+            return Inspection(gaps=gaps, score=score)
         finding = Finding(
             detector=self.info,
             label=self.info.name,
@@ -121,7 +121,7 @@ class ModelDetector:
             reason=f"The model {self.info.name} gives this file a probability of {score:.1%} to be malicious.",
             shadow=self.shadow,
         )
-        return Inspection((finding,), gaps)
+        return Inspection((finding,), gaps, score)
 
     async def score(self, content: ByteRange) -> float:
         """Return the calibrated probability. Raises DetectorError."""

@@ -53,7 +53,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="Unique among the loaded packs.")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="Of a name one is live, one in shadow.")
     version: str = Field(min_length=1, max_length=64)
     kind: str = Field(description="byte-model, text-model, image-model, tabular-model, yara, clamd or builtin.")
     description: str = ""

@@ -1,8 +1,9 @@
 """The operator's detectors directory: which version of which pack is at work, changed in one step.
 
     detectors/
-      my-model -> .versions/my-model/0002      what the scanner loads
-      .versions/my-model/0001, 0002            every version there was, for going back
+      my-model -> .versions/my-model/0002                what the scanner loads
+      my-model.shadow -> .versions/my-model.shadow/0001  a version on trial beside the live one
+      .versions/my-model/0001, 0002                      every version there was, for going back
 
 A change is a new version folder, written whole before the link is replaced: a scanner sees the old
 pack or the new one. A folder that somebody put there by hand is taken into the versions at the
@@ -23,6 +24,7 @@ from shared.errors import ClientError, NotFoundError
 
 VERSIONS = ".versions"
 Check = Callable[[Path], object]
+_NAME = re.compile("[a-z0-9][a-z0-9-]*")
 _MODE = re.compile(r"^mode\s*=.*$", re.MULTILINE)
 
 
@@ -34,23 +36,38 @@ class DetectorStore:
         self._check = check
 
     def add(self, source: Path, *, shadow: bool = False) -> str:
-        """Put a pack to work and return its name. Raises PackRefusedError."""
-        name = Pack.read(source).manifest.name
-        self._take_in(name)
-        self._put_to_work(name, source, "shadow" if shadow else None)
+        """Put a pack to work and return its name; one in shadow leaves a live one at work. Raises PackRefusedError."""
+        pack = Pack.read(source)
+        name = pack.manifest.name
+        on_trial = (shadow or pack.shadow) and self._mode(name) == "live"
+        place = _trial(name) if on_trial else name
+        self._take_in(place)
+        self._put_to_work(place, source, "shadow" if shadow else None)
         return name
 
-    def remove(self, name: str) -> None:
-        """Take a pack out of work; its versions stay. Raises NotFoundError."""
-        self._require(name)
-        self._take_in(name)
-        (self._directory / name).unlink()
+    def remove(self, name: str, *, trial: bool = False) -> None:
+        """Take a pack, or its version on trial, out of work; its versions stay. Raises NotFoundError."""
+        place = _trial(name) if trial else name
+        self._require(name, place)
+        self._take_in(place)
+        (self._directory / place).unlink()
 
     def set_mode(self, name: str, mode: Literal["live", "shadow"]) -> None:
-        """Put a version with another mode to work. Raises NotFoundError, ClientError when it is in that mode."""
-        self._require(name)
-        if Pack.read(self._directory / name).manifest.mode == mode:
+        """Put a version with another mode to work; a version on trial becomes the live one.
+
+        Raises NotFoundError, PackRefusedError, and ClientError when it is in that mode.
+        """
+        trial = self._directory / _trial(name)
+        if mode == "live" and self._is_there(_trial(name)):
+            self._take_in(name)
+            self._put_to_work(name, trial, mode)
+            trial.unlink()
+            return
+        self._require(name, name)
+        if self._mode(name) == mode:
             raise ClientError(f"The detector {name} is {mode} already.")
+        if self._is_there(_trial(name)):
+            raise ClientError(f"Another version of {name} is in shadow; remove or promote that one first.")
         self._take_in(name)
         self._put_to_work(name, self._directory / name, mode)
 
@@ -66,9 +83,16 @@ class DetectorStore:
         self._point(name, versions[-1])
         return versions[-1]
 
-    def _require(self, name: str) -> None:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name) or not (self._directory / name).is_dir():
-            raise NotFoundError(f"There is no detector {name} in {self._directory}.")
+    def _require(self, name: str, place: str) -> None:
+        if not _NAME.fullmatch(name) or not self._is_there(place):
+            what = f"detector {name}" if place == name else f"version of {name} on trial"
+            raise NotFoundError(f"There is no {what} in {self._directory}.")
+
+    def _is_there(self, place: str) -> bool:
+        return (self._directory / place).is_dir()
+
+    def _mode(self, name: str) -> str | None:
+        return Pack.read(self._directory / name).manifest.mode if self._is_there(name) else None
 
     def _versions(self, name: str) -> list[Path]:
         folder = self._directory / VERSIONS / name
@@ -109,6 +133,10 @@ class DetectorStore:
         link.unlink(missing_ok=True)
         link.symlink_to(version.relative_to(self._directory))
         link.rename(self._directory / name)  # replaces the old link in one step
+
+
+def _trial(name: str) -> str:
+    return f"{name}.shadow"
 
 
 def _write_mode(manifest: Path, mode: str) -> None:
