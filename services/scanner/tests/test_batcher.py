@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from scanner.batcher import Batcher, BatchLimits
-from scanner.errors import BatcherClosedError
+from scanner.errors import BatcherClosedError, OutOfMemoryError
 
 
 @pytest.fixture
@@ -63,6 +63,28 @@ async def test_a_lone_input_waits_no_longer_than_the_window(executor: ThreadPool
     await batcher.close()
 
 
+async def test_a_full_batch_does_not_wait(executor: ThreadPoolExecutor) -> None:
+    batcher = Batcher("test", Doubler(), executor, BatchLimits(max_batch=2, wait_seconds=600))
+
+    async with asyncio.timeout(10):
+        assert await asyncio.gather(*(batcher.submit(number) for number in range(4))) == [0, 2, 4, 6]
+
+    await batcher.close()
+
+
+async def test_a_bucket_that_fills_up_does_not_wait_for_an_older_one(executor: ThreadPoolExecutor) -> None:
+    limits = BatchLimits(max_batch=2, wait_seconds=600)
+    batcher = Batcher("test", Doubler(), executor, limits, bucket=lambda item: item % 2)
+    older = asyncio.create_task(batcher.submit(1))
+    await asyncio.sleep(0.01)
+
+    async with asyncio.timeout(10):
+        assert await asyncio.gather(*map(batcher.submit, (2, 4))) == [4, 8]
+
+    older.cancel()
+    await batcher.close()
+
+
 async def test_batches_hold_one_bucket_each(executor: ThreadPoolExecutor) -> None:
     model = Doubler()
     limits = BatchLimits(max_batch=16, wait_seconds=0.05)
@@ -81,6 +103,44 @@ async def test_one_bad_input_fails_alone(executor: ThreadPoolExecutor) -> None:
 
     assert [*results[:3], results[4]] == [0, 2, 4, 8]
     assert isinstance(results[3], ValueError)
+    await batcher.close()
+
+
+class Narrow(Doubler):
+    """A model with memory for three inputs, and none for a hundred or more."""
+
+    def __call__(self, batch: Sequence[int]) -> list[int]:
+        results = super().__call__(batch)
+        if len(batch) > 3 or max(batch) >= 100:
+            raise OutOfMemoryError("Too little memory.")
+        return results
+
+
+async def test_after_a_want_of_memory_batches_stay_small_for_a_while(
+    executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Narrow()
+    batcher = Batcher("test", model, executor, BatchLimits(max_batch=8, wait_seconds=0.05))
+
+    assert await asyncio.gather(*(batcher.submit(number) for number in range(16))) == [2 * n for n in range(16)]
+    sizes = [len(batch) for batch in model.batches]
+    monkeypatch.setattr("scanner.batcher.CAUTIOUS_SECONDS", 1e-9)  # the while is over
+    assert await asyncio.gather(*(batcher.submit(number) for number in range(8))) == [2 * n for n in range(8)]
+
+    assert sizes == [8, 4, 2, 2, 4, 2, 2, *[2] * 4]
+    assert len(model.batches[len(sizes)]) == 8
+    await batcher.close()
+
+
+async def test_one_input_too_large_for_the_memory_fails_alone_and_lowers_nothing(executor: ThreadPoolExecutor) -> None:
+    model = Narrow()
+    batcher = Batcher("test", model, executor, BatchLimits(max_batch=2, wait_seconds=0.05))
+
+    with pytest.raises(OutOfMemoryError):
+        await batcher.submit(100)
+    assert await asyncio.gather(*map(batcher.submit, (1, 2))) == [2, 4]
+
+    assert [len(batch) for batch in model.batches] == [1, 2]
     await batcher.close()
 
 
@@ -107,7 +167,7 @@ async def test_callers_wait_while_the_queue_is_full(executor: ThreadPoolExecutor
     callers = [asyncio.create_task(batcher.submit(number)) for number in range(5)]
     await asyncio.sleep(0.05)
 
-    waiting = sum(len(queue) for queue in batcher._waiting.values())
+    waiting = sum(len(bucket.waiting) for bucket in batcher._buckets.values())
     model.go.set()
 
     assert waiting <= 2

@@ -1,6 +1,6 @@
-"""Byte models: windows, batches, calibration, thresholds and evidence; with a stand-in for the network.
+"""Byte models: windows, batches, calibration, thresholds and evidence; with a small network.
 
-The stand-in gives each exclamation mark one point and says in which position it stood, so every
+The network gives each exclamation mark one point and says in which position it stood, so every
 expected figure can be counted by hand.
 """
 
@@ -16,11 +16,12 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
+from onnx import TensorProto, helper
 
 from scanner.content import ByteRange
 from scanner.detectors.base import Subject, TypeName
@@ -30,7 +31,7 @@ from scanner.detectors.loader import SHIPPED_PACKS
 from scanner.detectors.pack import Pack
 from scanner.engine import EngineSettings
 from scanner.errors import PackRefusedError
-from scanner.sessions import ModelSession
+from scanner.sessions import ModelSession, Row, open_session
 from scanner.threads import Threads
 from shared.scan import ContentType, CoverageReason, Verdict
 
@@ -64,18 +65,48 @@ tolerance = 0.01
 """
 
 
-class Shouting:
-    """Counts exclamation marks; keeps the shapes of its batches."""
+def shouting() -> bytes:
+    """Count the exclamation marks in every 64 tokens (evidence) and in the window (score)."""
+    nodes = [
+        helper.make_node("Equal", ["tokens", "mark"], ["found"]),
+        helper.make_node("Cast", ["found"], ["ones"], to=TensorProto.FLOAT),
+        helper.make_node("Reshape", ["ones", "blocks"], ["parts"]),
+        helper.make_node("ReduceSum", ["parts", "last"], ["evidence"], keepdims=0),
+        helper.make_node("ReduceSum", ["evidence", "first"], ["score"], keepdims=0),
+    ]
+    constants = [
+        helper.make_tensor("mark", TensorProto.INT32, [1], [ord("!")]),
+        helper.make_tensor("blocks", TensorProto.INT64, [3], [0, -1, 64]),
+        helper.make_tensor("last", TensorProto.INT64, [1], [2]),
+        helper.make_tensor("first", TensorProto.INT64, [1], [1]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "shouting",
+        [helper.make_tensor_value_info("tokens", TensorProto.INT32, ["windows", "length"])],
+        [
+            helper.make_tensor_value_info("score", TensorProto.FLOAT, ["windows"]),
+            helper.make_tensor_value_info("evidence", TensorProto.FLOAT, ["windows", "blocks"]),
+        ],
+        constants,
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(made)
+    serialized: bytes = made.SerializeToString()
+    return serialized
 
-    def __init__(self) -> None:
-        self.shapes: list[tuple[int, ...]] = []
 
-    def run(self, outputs: Sequence[str], inputs: dict[str, NDArray[np.int32]]) -> list[NDArray[np.float32]]:
-        assert list(outputs) == ["score", "evidence"]
-        tokens = inputs["tokens"]
-        self.shapes.append(tokens.shape)
-        evidence = (tokens == ord("!")).reshape(len(tokens), -1, 64).sum(axis=2).astype(np.float32)
-        return [evidence.sum(axis=1), evidence]
+SHOUTING = shouting()
+
+
+class Counted(ModelSession):
+    """Keeps the sizes of its batches."""
+
+    batches: list[int]
+
+    def run(self, outputs: Sequence[str], tensor: str, rows: Sequence[Row], **sizes: int) -> list[NDArray[np.float32]]:
+        self.batches.append(len(rows))
+        return super().run(outputs, tensor, rows, **sizes)
 
 
 Make = Callable[..., ByteModelDetector]
@@ -84,19 +115,21 @@ Make = Callable[..., ByteModelDetector]
 @pytest.fixture
 async def make(tmp_path: Path) -> AsyncIterator[Make]:
     made: list[ByteModelDetector] = []
-    settings = EngineSettings()
+    settings = EngineSettings(model_batch=4)
     threads = Threads.start(settings)
 
-    def build(model: Any = None, **changes: str) -> ByteModelDetector:
-        (tmp_path / "model.onnx").write_bytes(b"stand-in")
+    def build(batches: list[int] | None = None, **changes: str) -> ByteModelDetector:
+        (tmp_path / "model.onnx").write_bytes(SHOUTING)
         (tmp_path / "MODEL_CARD.md").write_text("# shouting")
-        manifest = MANIFEST.format(sha256=hashlib.sha256(b"stand-in").hexdigest())
+        manifest = MANIFEST.format(sha256=hashlib.sha256(SHOUTING).hexdigest())
         for old, new in changes.items():
             manifest = manifest.replace(f"{old} = ", f"{new}\n# ")
         (tmp_path / "detector.toml").write_text(manifest)
         pack = Pack.read(tmp_path)
-        session = ModelSession(model or Shouting(), "CPUExecutionProvider", max_batch=4, parallel_runs=2)
-        detector = ByteModelDetector(pack, ByteModelConfig.of(pack), session, settings, threads)
+        opened = open_session(tmp_path / "model.onnx", settings)
+        session = Counted(opened.session, opened.provider, opened.limits)
+        session.batches = [] if batches is None else batches
+        detector = ByteModelDetector(pack, ByteModelConfig.of(pack), session, threads)
         made.append(detector)
         return detector
 
@@ -172,13 +205,13 @@ async def test_the_worst_window_decides(make: Make, subject: Callable[..., Subje
 
 
 async def test_windows_of_many_files_share_runs(make: Make, subject: Callable[..., Subject]) -> None:
-    model = Shouting()
-    detector = make(model)
+    batches: list[int] = []
+    detector = make(batches)
     subjects = [subject(b"z" * 100 + b"!" * number) for number in range(12)]
     inspections = await asyncio.gather(*(detector.inspect(one) for one in subjects))
 
     assert [bool(inspection.findings) for inspection in inspections] == [number >= 3 for number in range(12)]
-    assert len(model.shapes) < 12
+    assert len(batches) < 12
 
 
 async def test_of_a_large_file_both_ends_are_read_and_that_is_said(make: Make, subject: Callable[..., Subject]) -> None:

@@ -324,7 +324,7 @@ async def test_a_detector_that_does_not_cover_a_type_leaves_no_gap_in_it(scan: S
 class BrokenModel:
     """A type model that fails on every run."""
 
-    def run(self, outputs: object, inputs: object) -> list[object]:
+    def run(self, outputs: object, tensor: object, rows: object) -> list[object]:
         raise DetectorError("The model run failed.")
 
 

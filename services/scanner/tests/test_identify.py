@@ -15,7 +15,6 @@ import pytest
 from scanner.content import ByteRange
 from scanner.engine import EngineSettings
 from scanner.identify import TypeIdentifier
-from scanner.sessions import wanted_providers
 from scanner.threads import Threads
 
 
@@ -95,15 +94,6 @@ async def test_corner_cases_are_identified_as_by_magika(
     answer = await identifier.identify(ByteRange.whole(path))
 
     assert answer.label == reference.identify_bytes(content).output.label
-
-
-def test_providers_are_asked_for_best_first() -> None:
-    every = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
-
-    assert wanted_providers(EngineSettings(), every) == every[1:]
-    assert wanted_providers(EngineSettings(use_tensorrt=True), every) == every
-    assert wanted_providers(EngineSettings(use_gpu=False, use_tensorrt=True), every) == every[2:]
-    assert wanted_providers(EngineSettings(use_tensorrt=True), every[2:]) == every[2:]
 
 
 def test_the_provider_told_is_the_one_in_use(identifier: TypeIdentifier) -> None:

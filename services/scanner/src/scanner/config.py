@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
@@ -34,10 +35,21 @@ class EngineSettings(UnpackLimits):
     detectors_poll_seconds: float = Field(
         default=2.0, ge=0, description="How often the two folders are looked at for changes; 0: never."
     )
-    use_gpu: bool = Field(default=True, description="Use CUDA where ONNX Runtime offers it.")
-    use_tensorrt: bool = Field(
-        default=False, description="Try TensorRT before CUDA; engines are built at the first start."
+    model_provider: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(
+        default="auto",
+        description="What models run on. `auto`: CUDA where it works, else the processor. "
+        "One that is named must work, or the scanner does not start.",
     )
+    gpu_memory_bytes: int = Field(
+        default=2048 * MEBIBYTE,
+        ge=64 * MEBIBYTE,
+        description="GPU memory that one model may take, its weights included; a batch that does not fit is halved.",
+    )
+    tensorrt_cache_dir: Path | None = Field(
+        default=None,
+        description="Folder in which TensorRT keeps its engines; without one they are built anew at each start.",
+    )
+    model_batch: int = Field(default=0, ge=0, le=4096, description="Inputs in one run of a model at most.")
     model_threads: int = Field(default=0, ge=0, description="Model runs at the same time on the CPU.")
     batch_wait_milliseconds: float = Field(default=2.0, ge=0, description="How long a model waits to fill a batch.")
     batch_queue: int = Field(default=1024, ge=1, description="Inputs that may wait for one model before callers wait.")

@@ -57,11 +57,15 @@ class ScanEngine:
         """
         threads = Threads.start(settings)
         loading = asyncio.create_task(DetectorRegistry.start(settings, threads))
+        sandbox = None
         try:
             sandbox = await SandboxPool.start(settings)
             identifier = TypeIdentifier.load(settings, threads)
         except BaseException:
             await (await loading).close()  # it watches the detectors directory by now
+            if sandbox is not None:
+                await sandbox.close()
+            await asyncio.to_thread(threads.close)
             raise
         registry = await loading
         slots = asyncio.Semaphore(settings.artifacts_together)

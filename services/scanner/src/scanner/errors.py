@@ -6,7 +6,8 @@ AppError
 └── PermanentError
     ├── PackRefusedError    a model pack cannot be used; the others go on
     ├── DetectorError       a detector could not look at one artifact; becomes a coverage gap
-    │   └── TooLargeError   because the artifact is beyond the detector's limit
+    │   ├── TooLargeError   because the artifact is beyond the detector's limit
+    │   └── OutOfMemoryError    because the memory for model runs is too small for it
     └── BatcherClosedError  work was handed to a batcher that is shutting down
 """
 
@@ -37,6 +38,12 @@ class TooLargeError(DetectorError):
     """An artifact is beyond what a detector reads."""
 
     code = "too_large_for_detector"
+
+
+class OutOfMemoryError(DetectorError):
+    """The memory for model runs is too small for what was asked of it; less at once may do."""
+
+    code = "detector_out_of_memory"
 
 
 class BatcherClosedError(PermanentError):

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from scanner.batcher import Batcher, BatchLimits
+from scanner.batcher import Batcher
 from scanner.config import EngineSettings
 from scanner.content import ByteRange
 from scanner.errors import PackRefusedError
@@ -26,6 +26,7 @@ from scanner.threads import Threads
 from shared.scan import ContentType
 
 MODEL_NAME = "standard_v3_3"
+_INPUT, _OUTPUT = "bytes", "target_label"
 
 Tokens = NDArray[np.int32]
 
@@ -79,7 +80,6 @@ class TypeIdentifier:
         types: dict[str, ContentType],
         model: ModelSession,
         threads: Threads,
-        settings: EngineSettings,
     ) -> None:
         self._config = config
         self._types = types
@@ -89,12 +89,8 @@ class TypeIdentifier:
             "content-type",
             self._predict,
             threads.models,
-            BatchLimits(
-                max_batch=model.max_batch,
-                wait_seconds=settings.batch_wait_milliseconds / 1000,
-                parallel_runs=model.parallel_runs,
-                queue=settings.batch_queue,
-            ),
+            model.limits,
+            provider=model.provider,
         )
 
     @classmethod
@@ -104,7 +100,9 @@ class TypeIdentifier:
         model_folder = folder / "models" / MODEL_NAME
         config = ModelConfig.model_validate_json((model_folder / "config.min.json").read_text())
         model = open_session(model_folder / "model.onnx", settings)
-        return cls(config, load_content_types(folder), model, threads, settings)
+        tokens = np.full(config.beg_size + config.end_size, config.padding_token, dtype=np.int32)
+        model.warm_up([_OUTPUT], _INPUT, tokens, tokens)
+        return cls(config, load_content_types(folder), model, threads)
 
     @property
     def provider(self) -> str:
@@ -155,7 +153,7 @@ class TypeIdentifier:
         return self._types["txt"]
 
     def _predict(self, batch: Sequence[Tokens]) -> list[tuple[str, float]]:
-        scores = self._model.run(["target_label"], {"bytes": np.stack(batch)})[0]
+        scores = self._model.run([_OUTPUT], _INPUT, batch)[0]
         best = scores.argmax(axis=1)
         labels = self._config.target_labels_space
         return [(labels[index], float(row[index])) for index, row in zip(best, scores, strict=True)]

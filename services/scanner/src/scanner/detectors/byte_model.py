@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.batcher import Batcher, BatchLimits
+from scanner.batcher import Batcher
 from scanner.config import EngineSettings
 from scanner.content import ByteRange
 from scanner.detectors.base import Covered, Inspection, Subject
@@ -70,9 +70,7 @@ class ByteModelConfig:
 class ByteModelDetector:
     """One byte model; the windows of all files in flight share its batches."""
 
-    def __init__(
-        self, pack: Pack, config: ByteModelConfig, model: ModelSession, settings: EngineSettings, threads: Threads
-    ) -> None:
+    def __init__(self, pack: Pack, config: ByteModelConfig, model: ModelSession, threads: Threads) -> None:
         self.info = pack.info(model.provider)
         self.shadow = pack.shadow
         self.covered = pack.covered
@@ -80,7 +78,7 @@ class ByteModelDetector:
         self._model = model
         self._threads = threads
         self._wanted = Covered(self.covered.labels | set(config.input.also_scores), self.covered.groups)
-        self._settings = settings
+        self._outputs = [name for name in (config.input.score, config.input.evidence) if name is not None]
         self._batcher: Batcher[Window, WindowResult] | None = None
 
     @classmethod
@@ -91,12 +89,22 @@ class ByteModelDetector:
         if not path.is_file():
             raise PackRefusedError(f"It has no {MODEL}.")
         model = open_session(path, settings)
-        outputs = [name for name in (config.input.score, config.input.evidence) if name is not None]
-        check_signature(model.session, config.input.tensor, "tensor(int32)", (None,), outputs)
-        detector = cls(pack, config, model, settings, threads)
+        detector = cls(pack, config, model, threads)
+        check_signature(model.session, config.input.tensor, "tensor(int32)", (None,), detector._outputs)
+        detector._warm_up()
         detector.check_golden()
         check_golden(pack, detector._score_now)
         return detector
+
+    def _warm_up(self) -> None:
+        declared = self._config.input
+        smallest, largest = (
+            np.full(length, declared.padding_token, np.int32) for length in (declared.alignment, declared.window)
+        )
+        try:
+            self._model.warm_up(self._outputs, declared.tensor, smallest, largest, declared.padding_token)
+        except DetectorError as error:
+            raise PackRefusedError(f"The model cannot be run: {error.message}") from error
 
     def check_golden(self) -> None:
         """Raise PackRefusedError unless the model gives the manifest's text its logit."""
@@ -151,13 +159,10 @@ class ByteModelDetector:
     def _running_batcher(self) -> Batcher[Window, WindowResult]:
         """Start the batcher at first use: packs are loaded in a thread, batchers live on the event loop."""
         if self._batcher is None:
-            limits = BatchLimits(
-                max_batch=self._model.max_batch,
-                wait_seconds=self._settings.batch_wait_milliseconds / 1000,
-                parallel_runs=self._model.parallel_runs,
-                queue=self._settings.batch_queue,
+            model = self._model
+            self._batcher = Batcher(
+                self.info.name, self._run, self._threads.models, model.limits, _bucket, model.provider
             )
-            self._batcher = Batcher(self.info.name, self._run, self._threads.models, limits, _bucket)
         return self._batcher
 
     async def _score_windows(self, content: ByteRange) -> tuple[Script, int, WindowResult]:
@@ -181,12 +186,11 @@ class ByteModelDetector:
 
     def _run(self, windows: Sequence[Window]) -> list[WindowResult]:
         declared = self._config.input
-        width = max(len(window) for window in windows)
-        tokens = np.full((len(windows), width), declared.padding_token, dtype=np.int32)
-        for row, window in enumerate(windows):
-            tokens[row, : len(window)] = window
-        outputs = [declared.score] if declared.evidence is None else [declared.score, declared.evidence]
-        found = self._model.run(outputs, {declared.tensor: tokens})
+        length = 0
+        if self._model.on_gpu:  # few shapes: the whole bucket's length
+            bucket = max(map(_bucket, windows)) * _BUCKET_TOKENS
+            length = -(-bucket // declared.alignment) * declared.alignment
+        found = self._model.run(self._outputs, declared.tensor, windows, length=length, padding=declared.padding_token)
         scores = found[0]
         evidence = found[1] if len(found) > 1 else np.zeros((len(windows), 0), dtype=np.float32)
         return [WindowResult(float(score), places) for score, places in zip(scores, evidence, strict=True)]

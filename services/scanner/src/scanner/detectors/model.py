@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import numpy as np
-
-from scanner.batcher import Batcher, BatchLimits
+from scanner.batcher import Batcher
 from scanner.config import EngineSettings
 from scanner.content import ByteRange
 from scanner.detectors.base import Covered, Inspection, Subject
@@ -60,7 +58,6 @@ class ModelDetector:
         config: ModelConfig,
         preparer: Preparer,
         model: ModelSession,
-        settings: EngineSettings,
         threads: Threads,
     ) -> None:
         self.info = pack.info(model.provider)
@@ -70,7 +67,6 @@ class ModelDetector:
         self._config = config
         self._preparer = preparer
         self._model = model
-        self._settings = settings
         self._threads = threads
         self._batcher: Batcher[Row, float] | None = None
 
@@ -93,9 +89,9 @@ class ModelDetector:
         if fixed is not None:
             if fixed != 1:
                 raise PackRefusedError(f"The model takes {fixed} files at once; it must take any number, or one.")
-            model = replace(model, max_batch=1)
-        detector = cls(pack, config, preparer, model, settings, threads)
-        check_golden(pack, lambda content: detector._run([preparer.prepare(content).row])[0])
+            model.limit_batch(1)
+        detector = cls(pack, config, preparer, model, threads)
+        check_golden(pack, detector._score_now)
         return detector
 
     def wants(self, subject: Subject) -> bool:
@@ -138,6 +134,13 @@ class ModelDetector:
         prepared = await asyncio.get_running_loop().run_in_executor(self._threads.files, self._prepare, content)
         return await self._running_batcher().submit(prepared.row), prepared.whole
 
+    def _score_now(self, content: ByteRange) -> float:
+        """Score in this thread, after the model has been made ready."""
+        config = self._config
+        row = self._preparer.prepare(content).row
+        self._model.warm_up([config.output.tensor], config.input.tensor, row, row)
+        return self._run([row])[0]
+
     def _prepare(self, content: ByteRange) -> Prepared:
         try:
             return self._preparer.prepare(content)
@@ -147,20 +150,15 @@ class ModelDetector:
     def _running_batcher(self) -> Batcher[Row, float]:
         """Start the batcher at first use: packs are loaded in a thread, batchers live on the event loop."""
         if self._batcher is None:
-            limits = BatchLimits(
-                max_batch=self._model.max_batch,
-                wait_seconds=self._settings.batch_wait_milliseconds / 1000,
-                parallel_runs=self._model.parallel_runs,
-                queue=self._settings.batch_queue,
+            model = self._model
+            self._batcher = Batcher(
+                self.info.name, self._run, self._threads.models, model.limits, provider=model.provider
             )
-            self._batcher = Batcher(self.info.name, self._run, self._threads.models, limits)
         return self._batcher
 
     def _run(self, rows: Sequence[Row]) -> list[float]:
         output = self._config.output
-        (values,) = self._model.run([output.tensor], {self._config.input.tensor: np.stack(rows)})
-        if len(values) != len(rows):
-            raise DetectorError(f"The model gives {len(values)} results for {len(rows)} files.")
+        (values,) = self._model.run([output.tensor], self._config.input.tensor, rows)
         return [self._config.calibration.probability(logit) for logit in output.logits(values)]
 
     @property
