@@ -1,6 +1,7 @@
 """A results service on a SQLite file, an in-memory bus and objects in a folder."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 
 from results.consumers import create_event_router
 from results.schema import SCANS
-from results.service import ResultsService
+from results.service import RescanService, ResultsService
 from shared.database import Database
 from shared.events import Event
 from shared.messaging import EventRouter, LocalBus
@@ -22,8 +23,12 @@ Rows = Callable[..., Awaitable[list[dict[str, Any]]]]
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(f"sqlite+aiosqlite:///{tmp_path}/results.sqlite3", schema="results")
+async def database(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+    """SQLite, or what a test's `parametrize("database", ..., indirect=True)` says."""
+    url = f"sqlite+aiosqlite:///{tmp_path}/results.sqlite3"
+    if getattr(request, "param", "sqlite") == "postgresql":
+        url = request.getfixturevalue("database_url_for")("results")
+    database = Database(url, schema="results")
     await migrate(database)
     yield database
     await database.close()
@@ -40,6 +45,11 @@ async def bus() -> AsyncIterator[LocalBus]:
     await bus.start()
     yield bus
     await bus.close()
+
+
+@pytest.fixture
+def rescans(database: Database, objects: FileObjectStore) -> RescanService:
+    return RescanService(database, objects, lifetime=timedelta(seconds=900), outstanding=3)
 
 
 @pytest.fixture

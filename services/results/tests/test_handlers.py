@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from results.config import Settings
 from results.main import create_app
 from shared.clients import ResultsClient
-from shared.clients.results import ScanFilter
+from shared.clients.filters import ScanFilter
 from shared.clock import now
 from shared.database import Database
 from shared.errors import ClientError

@@ -53,6 +53,8 @@ def test_the_reason_of_an_expiry_tells_what_happened(
         sha256="0" * 64,
         size_bytes=1,
         submitted_at=ACCEPTED_AT,
+        requested_at=None,
+        previous_verdict=None,
         deadline_at=ACCEPTED_AT + timedelta(seconds=300),
         known_at=ACCEPTED_AT + timedelta(seconds=known_after_seconds),
     )

@@ -9,7 +9,7 @@ import pytest
 
 from results.service import ResultsService
 from results.sweeper import DeadlineSweeper
-from shared.clients.results import ScanFilter
+from shared.clients.filters import ScanFilter
 from shared.clock import now
 from shared.database import Database
 from shared.errors import InvalidInputError, NotFoundError

@@ -1,19 +1,24 @@
 """On a real PostgreSQL: migrations, two replicas at once, and that pages are read through an index."""
 
 import asyncio
+import importlib
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
 
 from results.schema import ARTIFACTS, METADATA, SCANS
-from results.service import ResultsService
+from results.service import RescanService, ResultsService
 from results.storage import recording
-from shared.clients.results import ScanFilter
+from shared.clients.filters import ScanFilter
 from shared.clock import now
 from shared.database import Database
+from shared.errors import ConflictError
+from shared.events import RescanRequestedV1
 from shared.messaging import LocalBus
 from shared.migration import migrate, schema_differences
 from shared.objects import FileObjectStore
@@ -160,3 +165,93 @@ async def test_a_large_scan_is_recorded_in_bulk(
     async with postgres.read() as session:
         assert await session.scalar(sa.select(sa.func.count()).select_from(ARTIFACTS)) == 5000
         assert await session.scalar(sa.select(SCANS.c.finding_count)) == 5000
+
+
+@pytest.mark.integration
+async def test_two_replicas_feed_a_job_once(
+    replicas: list[ResultsService], postgres: Database, objects: FileObjectStore
+) -> None:
+    await objects.put_bytes(make_completed().file.key, b"artifact 0")
+    for number in range(12):
+        await replicas[0].record_upload(make_uploaded(number), f"uploaded-{number}")
+        await replicas[0].record_completed(make_completed(number), f"completed-{number}")
+    feeders = [
+        RescanService(replica._database, objects, lifetime=timedelta(seconds=900), outstanding=5)
+        for replica in replicas
+    ]
+    await feeders[0].start(Caller(user_id="root", role=Role.ADMIN), ScanFilter())
+
+    await asyncio.gather(*(feeder.feed() for feeder in feeders * 4))
+
+    orders = [event for event in await published(postgres) if isinstance(event, RescanRequestedV1)]
+    assert [order.submission_id for order in orders] == [submission_id(number) for number in (11, 10, 9, 8, 7)]
+
+
+@pytest.mark.integration
+async def test_two_replicas_and_a_person_ask_for_one_scan(
+    replicas: list[ResultsService], postgres: Database, objects: FileObjectStore
+) -> None:
+    await objects.put_bytes(make_completed().file.key, b"artifact 0")
+    await replicas[0].record_upload(make_uploaded(), "uploaded")
+    await replicas[0].record_completed(make_completed(), "completed")
+    services = [
+        RescanService(replica._database, objects, lifetime=timedelta(seconds=900), outstanding=5)
+        for replica in replicas
+    ]
+
+    outcomes = await asyncio.gather(
+        *(service.rescan(ALICE, submission_id(1)) for service in services * 3), return_exceptions=True
+    )
+
+    assert sum(outcome is None for outcome in outcomes) == 1
+    assert all(outcome is None or isinstance(outcome, ConflictError) for outcome in outcomes)
+    assert sum(isinstance(event, RescanRequestedV1) for event in await published(postgres)) == 1
+
+
+@pytest.mark.parametrize(
+    "database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)], indirect=True
+)
+async def test_scans_from_before_rescans_are_first_and_current(database: Database) -> None:
+    """The second migration keeps what the first one's tables hold."""
+    async with database.engine.begin() as connection:
+        await connection.run_sync(_go_back_to_first_version)
+        await connection.execute(_OLD_SCAN)
+        await connection.execute(_OLD_ARTIFACT)
+    await migrate(database)
+
+    async with database.read() as session:
+        row = (await session.execute(sa.select(SCANS))).mappings().one()
+        assert (row["is_current"], row["requested_at"], row["previous_verdict"], row["options"]) == (
+            True,
+            None,
+            None,
+            {},
+        )
+        assert await session.scalar(sa.select(sa.func.count()).select_from(ARTIFACTS)) == 1
+    assert await schema_differences(database, METADATA) == []
+
+
+def _go_back_to_first_version(connection: sa.Connection) -> None:
+    METADATA.drop_all(connection)
+    connection.exec_driver_sql("DROP TABLE schema_version")
+    _run_first_migration(connection)
+
+
+def _run_first_migration(connection: sa.Connection) -> None:
+    context = MigrationContext.configure(connection)
+    with Operations.context(context):
+        importlib.import_module("results.migrations.versions.0001_initial").upgrade()
+    connection.exec_driver_sql("CREATE TABLE schema_version (version_num VARCHAR(32) NOT NULL)")
+    connection.exec_driver_sql("INSERT INTO schema_version VALUES ('0001')")
+
+
+_OLD_SCAN = sa.text(
+    "INSERT INTO scans (scan_id, submission_id, user_id, name, name_folded, sha256, size_bytes, object_key, status, "
+    "verdict, coverage_level, coverage, artifact_count, finding_count, submitted_at, deadline_at, known_at) VALUES "
+    "('c', 's', 'u', 'n', 'n', 'h', 1, 'k', 'queued', 'unknown', 'none', '{\"level\": \"none\"}', 0, 0, "
+    "'2025-01-01 00:00:00+00', '2025-01-01 00:00:00+00', '2025-01-01 00:00:00+00')"
+)
+_OLD_ARTIFACT = sa.text(
+    "INSERT INTO artifacts (scan_id, id, name, sha256, size_bytes, content_type, mime_type, verdict, coverage) "
+    "VALUES ('c', 0, 'n', 'h', 1, 'txt', 'text/plain', 'clean', '{}')"
+)

@@ -24,7 +24,7 @@ covers = ["*"]
 
 @pytest.fixture
 def settings(tmp_path: Path, settings: EngineSettings) -> EngineSettings:
-    """The shipped script model once more in shadow, under its own name, and rules under the name of the shipped ones."""
+    """The shipped script model once more, in shadow, and rules under the name of the shipped ones."""
     pack = tmp_path / "detectors" / "next"
     shutil.copytree(SHIPPED_PACKS / "script-threat", pack)
     manifest = pack / "detector.toml"

@@ -1,4 +1,4 @@
-"""HTTP in: submissions with the state of their scans, and what is known of some bytes."""
+"""HTTP in: submissions with the state of their scans, what is known of some bytes, rescans, shadows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import Field
 
 from results.context import Context
-from shared.clients.results import FileSummary, ScanDetail, ScanFilter, ScanPage
+from shared.clients.comparison import Comparison, ComparisonQuery, ShadowVersion
+from shared.clients.filters import ScanFilter
+from shared.clients.rescans import RescanAct, RescanEstimate, RescanJob
+from shared.clients.results import FileSummary, ScanDetail, ScanPage
 from shared.web import VerifiedCaller
 
 router = APIRouter(prefix="/internal/v1")
@@ -43,6 +46,50 @@ async def list_submissions(
 async def read_submission(submission_id: str, caller: VerifiedCaller, context: CurrentContext) -> ScanDetail:
     """Return one submission with everything that its latest scan found."""
     return await context.service.get_scan(caller, submission_id)
+
+
+@router.post("/submissions/{submission_id}/rescan", status_code=202)
+async def rescan_submission(submission_id: str, caller: VerifiedCaller, context: CurrentContext) -> None:
+    """Have one submission scanned again."""
+    await context.rescans.rescan(caller, submission_id)
+
+
+@router.post("/rescans/estimate")
+async def estimate_rescan(where: ScanFilter, caller: VerifiedCaller, context: CurrentContext) -> RescanEstimate:
+    """Return what a job over these submissions would do."""
+    return await context.rescans.estimate(caller, where)
+
+
+@router.post("/rescans", status_code=201)
+async def start_rescan(where: ScanFilter, caller: VerifiedCaller, context: CurrentContext) -> RescanJob:
+    """Begin a job."""
+    return await context.rescans.start(caller, where)
+
+
+@router.get("/rescans/latest")
+async def read_latest_rescan(caller: VerifiedCaller, context: CurrentContext) -> RescanJob:
+    """Return the job that was made last."""
+    return await context.rescans.latest(caller)
+
+
+@router.post("/rescans/{rescan_id}/{act}")
+async def change_rescan(rescan_id: str, act: RescanAct, caller: VerifiedCaller, context: CurrentContext) -> RescanJob:
+    """Pause, resume or cancel a job."""
+    return await context.rescans.change(caller, rescan_id, act)
+
+
+@router.get("/shadows")
+async def list_shadows(caller: VerifiedCaller, context: CurrentContext) -> list[ShadowVersion]:
+    """Return the versions that ran in shadow."""
+    return await context.comparison.list_shadows(caller)
+
+
+@router.get("/shadows/{detector}")
+async def compare_shadow(
+    detector: str, query: Annotated[ComparisonQuery, Query()], caller: VerifiedCaller, context: CurrentContext
+) -> Comparison:
+    """Compare a detector in shadow with the live ones."""
+    return await context.comparison.compare(caller, detector, query)
 
 
 @router.get("/files/{sha256}")

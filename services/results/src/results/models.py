@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from shared.clients.results import ScanSummary
+from shared.clients.results import PastScan, ScanSummary
 from shared.clock import aware
 from shared.errors import InvalidInputError
 from shared.events import FileUploadedV1, ObjectRef, ScanCompletedV1, ScanFailedV1
@@ -78,13 +78,23 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class EndedScan:
+    """A scan that has just ended. Without a previous verdict it is the first of its submission."""
+
+    scan_id: str
+    submission_id: str
+    previous_verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True)
 class StoredScan:
-    """One scan as it is kept: the summary, and the document or where it lies."""
+    """The current scan of a submission as it is kept, with its document or where it lies, and the other scans."""
 
     summary: ScanSummary
     started_at: datetime | None
     document: bytes | None
     document_ref: ObjectRef | None
+    others: tuple[PastScan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +134,14 @@ class OverdueScan:
     sha256: str
     size_bytes: int
     submitted_at: datetime
+    requested_at: datetime | None
+    previous_verdict: Verdict | None
     deadline_at: datetime
     known_at: datetime
 
     def why(self, waiting: int | None) -> str:
         """Tell what happened in one sentence; `waiting` files wait for a scanner, None if nobody can tell."""
-        seconds = round((self.deadline_at - self.submitted_at).total_seconds())
+        seconds = round((self.deadline_at - (self.requested_at or self.submitted_at)).total_seconds())
         if self.known_at >= self.deadline_at:
             return f"The file reached the scanners only after its {seconds} seconds were over: the bus was away."
         if waiting is None:

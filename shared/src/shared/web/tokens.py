@@ -43,6 +43,11 @@ class Caller(Frozen):
         """Return whether the caller may see a thing of that owner."""
         return self.sees_everything or self.user_id == owner_id
 
+    def require_administrator(self) -> None:
+        """Raise NotAllowedError unless the caller may see and do everything."""
+        if not self.sees_everything:
+            raise NotAllowedError("Only an administrator may do this.")
+
     def require_service(self) -> None:
         """Raise NotAllowedError unless a service calls for itself."""
         if self.role is not Role.SERVICE:

@@ -11,20 +11,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from results.models import Cursor, StoredScan
 from results.schema import ARTIFACTS, SCANS
 from results.storage.recording import storable
-from shared.clients.results import FileSummary, ScanFilter, ScanSummary
+from shared.clients.filters import ScanFilter
+from shared.clients.results import FileSummary, PastScan, ScanSummary
 from shared.clock import aware
 from shared.events import ObjectRef
 from shared.scan import Coverage, CoverageLevel, ScanStatus, Verdict
 from shared.web import Caller
 
 _FILE_SUBMISSIONS = 20
+_OTHER_SCANS = 21
 _SUMMARY = [SCANS.c.submission_id.label("id"), *(SCANS.c[name] for name in ScanSummary.model_fields if name != "id")]
 
 
 async def find_scan(session: AsyncSession, submission_id: str) -> StoredScan | None:
-    """Return the latest scan of a submission."""
+    """Return the current scan of a submission, with what is known of the others."""
     query = sa.select(*_SUMMARY, SCANS.c.started_at, SCANS.c.document, SCANS.c.document_ref)
-    query = query.where(SCANS.c.submission_id == submission_id).order_by(SCANS.c.submitted_at.desc()).limit(1)
+    query = query.where(SCANS.c.submission_id == submission_id, SCANS.c.is_current)
     row = (await session.execute(query)).mappings().one_or_none()
     if row is None:
         return None
@@ -34,14 +36,24 @@ async def find_scan(session: AsyncSession, submission_id: str) -> StoredScan | N
         started_at=aware(row["started_at"]) if row["started_at"] else None,
         document=row["document"],
         document_ref=ObjectRef.model_validate(reference) if reference else None,
+        others=tuple(await _other_scans(session, submission_id)),
     )
+
+
+async def _other_scans(session: AsyncSession, submission_id: str) -> list[PastScan]:
+    asked = sa.func.coalesce(SCANS.c.requested_at, SCANS.c.submitted_at)
+    columns = [SCANS.c[name] for name in ("scan_id", "status", "verdict", "finished_at", "reason")]
+    query = sa.select(*columns, SCANS.c.coverage_level.label("coverage"), asked.label("requested_at"))
+    query = query.where(SCANS.c.submission_id == submission_id, ~SCANS.c.is_current)
+    rows = (await session.execute(query.order_by(asked.desc()).limit(_OTHER_SCANS))).mappings()
+    return [PastScan.model_validate(_with_zones(dict(row))) for row in rows]
 
 
 async def list_scans(
     session: AsyncSession, caller: Caller, where: ScanFilter, cursor: Cursor | None, limit: int
 ) -> list[ScanSummary]:
     """Return at most `limit` scans that the caller may see, newest first, from behind the cursor on."""
-    query = sa.select(*_SUMMARY).where(*_visible(caller), *_conditions(where))
+    query = sa.select(*_SUMMARY).where(SCANS.c.is_current, *_visible(caller), *conditions(where))
     if cursor is not None:
         position = sa.tuple_(
             sa.literal(cursor.submitted_at, sa.DateTime(timezone=True)), sa.literal(cursor.submission_id)
@@ -53,11 +65,11 @@ async def list_scans(
 
 async def find_file(session: AsyncSession, caller: Caller, sha256: str) -> FileSummary | None:
     """Return what is known of the bytes, as submitted or inside something, over what the caller may see."""
-    conditions = (*_visible(caller), _holds(sha256))
+    visible = (*_visible(caller), _holds(sha256))
     submissions = await list_scans(session, caller, ScanFilter(sha256=sha256), None, _FILE_SUBMISSIONS)
     if not submissions:
         return None
-    dates = sa.select(sa.func.min(SCANS.c.submitted_at), sa.func.max(SCANS.c.submitted_at)).where(*conditions)
+    dates = sa.select(sa.func.min(SCANS.c.submitted_at), sa.func.max(SCANS.c.submitted_at)).where(*visible)
     first_seen_at, last_seen_at = (await session.execute(dates)).one()
     size_bytes, verdict, coverage = await _latest_look(session, caller, sha256) or (
         submissions[0].size_bytes,
@@ -79,7 +91,8 @@ async def _latest_look(session: AsyncSession, caller: Caller, sha256: str) -> tu
     query = (
         sa.select(ARTIFACTS.c.size_bytes, ARTIFACTS.c.verdict, ARTIFACTS.c.coverage)
         .join(SCANS, SCANS.c.scan_id == ARTIFACTS.c.scan_id)
-        .where(*_visible(caller), ARTIFACTS.c.sha256 == sha256, SCANS.c.status == ScanStatus.COMPLETED)
+        .where(SCANS.c.is_current, *_visible(caller), ARTIFACTS.c.sha256 == sha256)
+        .where(SCANS.c.status == ScanStatus.COMPLETED)
         .order_by(SCANS.c.finished_at.desc(), ARTIFACTS.c.id)
         .limit(1)
     )
@@ -99,7 +112,8 @@ def _holds(sha256_start: str) -> sa.ColumnElement[bool]:
     return SCANS.c.scan_id.in_(sa.union(as_root, inside).scalar_subquery())
 
 
-def _conditions(where: ScanFilter) -> list[sa.ColumnElement[bool]]:
+def conditions(where: ScanFilter) -> list[sa.ColumnElement[bool]]:
+    """Return the filter as conditions on a scan."""
     conditions: list[sa.ColumnElement[bool]] = []
     if where.verdict:
         conditions.append(SCANS.c.verdict == where.verdict)
@@ -109,6 +123,11 @@ def _conditions(where: ScanFilter) -> list[sa.ColumnElement[bool]]:
         conditions.append(SCANS.c.name_folded.contains(storable(where.name).casefold(), autoescape=True))
     if where.sha256:
         conditions.append(_holds(where.sha256.lower()))
+    if where.content_type:
+        of_type = sa.select(ARTIFACTS.c.scan_id).where(
+            ARTIFACTS.c.scan_id == SCANS.c.scan_id, ARTIFACTS.c.content_type == storable(where.content_type)
+        )
+        conditions.append(sa.exists(of_type))
     if where.after:
         conditions.append(SCANS.c.submitted_at >= aware(where.after))
     if where.before:
@@ -117,6 +136,8 @@ def _conditions(where: ScanFilter) -> list[sa.ColumnElement[bool]]:
 
 
 def _summary(row: Any) -> ScanSummary:
-    values = {name: row[name] for name in ScanSummary.model_fields}
-    dates = {name: aware(value) for name, value in values.items() if isinstance(value, datetime)}
-    return ScanSummary.model_validate(values | dates)
+    return ScanSummary.model_validate(_with_zones({name: row[name] for name in ScanSummary.model_fields}))
+
+
+def _with_zones(values: dict[str, Any]) -> dict[str, Any]:
+    return values | {name: aware(value) for name, value in values.items() if isinstance(value, datetime)}

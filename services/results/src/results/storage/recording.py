@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from results.models import Ending, OverdueScan, ScanEvent
-from results.schema import ARTIFACTS, FINDINGS, SCANS
+from results.models import EndedScan, Ending, OverdueScan, ScanEvent
+from results.schema import ARTIFACTS, FINDINGS, RUNS, SCANS
 from shared.clock import aware, now
 from shared.events import FileUploadedV1, ScanCompletedV1, ScanFailedV1
-from shared.scan import Artifact, Coverage, CoverageLevel, ScanStatus, Verdict
+from shared.scan import Artifact, Coverage, CoverageLevel, ScanDocument, ScanStatus, Verdict
 
 _NOT_LOOKED_AT = Coverage(level=CoverageLevel.NONE)
 
@@ -24,12 +23,13 @@ async def announce_scan(session: AsyncSession, event: FileUploadedV1) -> None:
     """Record that the scan was asked for. One that a scanner ended first only gets its dates."""
     dates = {"submitted_at": aware(event.accepted_at), "deadline_at": aware(event.deadline_at)}
     queued = {"status": ScanStatus.QUEUED, "verdict": Verdict.UNKNOWN, "artifact_count": 0, "finding_count": 0}
-    statement = _insert(session)(SCANS).values(_subject(event) | queued | _coverage(_NOT_LOOKED_AT) | dates)
-    await session.execute(statement.on_conflict_do_update(index_elements=["scan_id"], set_=dates))
+    asked = dates | {"options": event.options.model_dump(mode="json")}
+    statement = _insert(session)(SCANS).values(_subject(event) | queued | _coverage(_NOT_LOOKED_AT) | asked)
+    await session.execute(statement.on_conflict_do_update(index_elements=["scan_id"], set_=asked))
 
 
-async def end_scan(session: AsyncSession, event: ScanCompletedV1 | ScanFailedV1, ending: Ending) -> bool:
-    """Record the terminal state; False if the scan has ended already, which then stays as it is.
+async def end_scan(session: AsyncSession, event: ScanCompletedV1 | ScanFailedV1, ending: Ending) -> EndedScan | None:
+    """Record the terminal state; None if the scan has ended already, which then stays as it is.
 
     A scan that is not known yet is made, with dates that its announcement will correct.
     """
@@ -39,15 +39,34 @@ async def end_scan(session: AsyncSession, event: ScanCompletedV1 | ScanFailedV1,
     statement = statement.on_conflict_do_update(
         index_elements=["scan_id"], set_=terminal, where=SCANS.c.finished_at.is_(None)
     )
-    return cast("sa.CursorResult[Any]", await session.execute(statement)).rowcount == 1
+    row = (await session.execute(statement.returning(SCANS.c.previous_verdict))).one_or_none()
+    if row is None:
+        return None
+    previous = Verdict(row.previous_verdict) if row.previous_verdict else None
+    return EndedScan(event.scan_id, event.submission_id, previous)
 
 
-async def insert_contents(session: AsyncSession, scan_id: str, artifacts: Sequence[Artifact]) -> None:
-    """Record every artifact and finding of a scan, for search and statistics."""
+async def make_current(session: AsyncSession, scan: EndedScan, status: ScanStatus) -> None:
+    """Let an ended rescan be what is said of its submission; one that did not complete only if none before it did."""
+    same = SCANS.c.submission_id == scan.submission_id
+    statement = sa.update(SCANS).where(same).values(is_current=SCANS.c.scan_id == scan.scan_id)
+    if status is not ScanStatus.COMPLETED:
+        known = SCANS.alias()
+        completed = (known.c.submission_id == scan.submission_id) & (known.c.status == ScanStatus.COMPLETED)
+        statement = statement.where(~sa.exists().where(completed))
+    await session.execute(statement)
+
+
+async def insert_contents(session: AsyncSession, document: ScanDocument) -> None:
+    """Record every artifact, finding and recorded run of a scan, for search, statistics and comparison."""
+    scan_id, artifacts = document.scan_id, document.artifacts
     await session.execute(sa.insert(ARTIFACTS), [_artifact(scan_id, artifact) for artifact in artifacts])
     findings = [row for artifact in artifacts for row in _findings(scan_id, artifact)]
     if findings:
         await session.execute(sa.insert(FINDINGS), findings)
+    runs = [row for artifact in artifacts for row in _runs(document, artifact)]
+    if runs:
+        await session.execute(sa.insert(RUNS), runs)
 
 
 async def has_overdue(session: AsyncSession, moment: datetime) -> bool:
@@ -60,7 +79,7 @@ async def claim_overdue(session: AsyncSession, moment: datetime, limit: int) -> 
     columns = [SCANS.c[name] for name in OverdueScan.__dataclass_fields__]
     query = sa.select(*columns).where(*_overdue(moment)).order_by(SCANS.c.deadline_at).limit(limit)
     rows = (await session.execute(query.with_for_update(skip_locked=True))).mappings()
-    return [OverdueScan(**{name: _read(value) for name, value in row.items()}) for row in rows]
+    return [OverdueScan(**{name: _read(name, value) for name, value in row.items()}) for row in rows]
 
 
 async def expire_scan(session: AsyncSession, scan_id: str, ending: Ending) -> None:
@@ -141,10 +160,29 @@ def _findings(scan_id: str, artifact: Artifact) -> list[dict[str, Any]]:
     ]
 
 
+def _runs(document: ScanDocument, artifact: Artifact) -> list[dict[str, Any]]:
+    return [
+        {
+            "scan_id": document.scan_id,
+            "artifact_id": artifact.id,
+            "position": position,
+            "detector": run.detector,
+            "detector_version": run.version,
+            "shadow": run.shadow,
+            "verdict": run.verdict,
+            "score": run.score,
+            "looked_at": aware(document.finished_at),
+        }
+        for position, run in enumerate(artifact.runs)
+    ]
+
+
 def storable(text: str) -> str:
     """Return the text without NUL, which PostgreSQL cannot keep; the scan document has it as it was."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-def _read(value: Any) -> Any:
+def _read(name: str, value: Any) -> Any:
+    if name == "previous_verdict" and value is not None:
+        return Verdict(value)
     return aware(value) if isinstance(value, datetime) else value

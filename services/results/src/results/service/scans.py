@@ -1,32 +1,43 @@
-"""Use cases of the results service: record what happened to a scan, expire it, look it up."""
+"""Scans: record what happened to them, expire them, look them up."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from opentelemetry import metrics
 
 from results.errors import DocumentMismatchError
-from results.models import Cursor, Ending, OverdueScan, StoredScan
+from results.models import Cursor, EndedScan, Ending, OverdueScan, StoredScan
 from results.storage import lookup, recording
-from shared.clients.results import FileSummary, ScanDetail, ScanFilter, ScanPage
+from shared.clients.filters import ScanFilter
+from shared.clients.results import FileSummary, ScanDetail, ScanPage
 from shared.clock import now
 from shared.database import Database, Transaction
 from shared.errors import NotFoundError, UnavailableError
-from shared.events import FileUploadedV1, ScanCompletedV1, ScanExpiredV1, ScanFailedV1, ScanRecordedV1
+from shared.events import (
+    FileUploadedV1,
+    RescanRequestedV1,
+    ScanCompletedV1,
+    ScanExpiredV1,
+    ScanFailedV1,
+    ScanRecordedV1,
+)
 from shared.messaging import Bus
 from shared.objects import ObjectStore, read_bytes
-from shared.scan import ScanDocument
+from shared.scan import ScanDocument, Verdict
 from shared.web import Caller
 
 logger = logging.getLogger(__name__)
 _scans_ended = metrics.get_meter("results").create_counter(
     "fumehood.scans.ended", description="Scans that ended, by status and verdict."
 )
-_SCANNER_QUEUE = f"scanner.{FileUploadedV1.type}"
+_SCANNER_QUEUES = {False: f"scanner.{FileUploadedV1.type}", True: f"scanner.{RescanRequestedV1.type}"}
+"""Where files wait for a scanner: fresh ones, and those to be scanned again."""
 _SCANNER_RESULTS = tuple(f"results.{event.type}" for event in (ScanCompletedV1, ScanFailedV1))
 _SWEEP_BATCH = 200
+_HISTORY = 20
 _THREAD_WORTHY_BYTES = 1 << 20
 
 
@@ -37,6 +48,7 @@ class ResultsService:
         self._database = database
         self._objects = objects
         self._bus = bus
+        self.on_rescan_ended: Callable[[], None] = lambda: None
 
     async def record_upload(self, event: FileUploadedV1, event_id: str) -> None:
         """Record that a scan was asked for."""
@@ -49,17 +61,17 @@ class ResultsService:
         document = await self._document_of(event)
         ending = Ending.completed(event, document)
         async with self._database.transaction() as transaction:
-            is_new = await self._end(transaction, event, event_id, ending)
-            if is_new:
-                await recording.insert_contents(transaction.session, event.scan_id, document.artifacts)
-        _count(ending, int(is_new))
+            ended = await self._end(transaction, event, event_id, ending)
+            if ended is not None:
+                await recording.insert_contents(transaction.session, document)
+        self._ended(ending, ended)
 
     async def record_failed(self, event: ScanFailedV1, event_id: str) -> None:
         """Record that a scan could not be done."""
         ending = Ending.failed(event)
         async with self._database.transaction() as transaction:
-            is_new = await self._end(transaction, event, event_id, ending)
-        _count(ending, int(is_new))
+            ended = await self._end(transaction, event, event_id, ending)
+        self._ended(ending, ended)
 
     async def expire_overdue(self) -> int:
         """End scans past their deadline, at most 200 at once; return how many."""
@@ -67,13 +79,16 @@ class ResultsService:
         async with self._database.read() as session:
             if not await recording.has_overdue(session, moment):
                 return 0
-        waiting = await self._depth(_SCANNER_QUEUE)
+        waiting = {is_rescan: await self._depth(queue) for is_rescan, queue in _SCANNER_QUEUES.items()}
         async with self._database.transaction() as transaction:
             overdue = await recording.claim_overdue(transaction.session, moment, _SWEEP_BATCH)
-            for scan in overdue:
-                await _expire(transaction, scan, Ending.expired(scan.why(waiting), moment))
-        for scan in overdue:
-            logger.warning("scan expired", extra={"scan_id": scan.scan_id, "detail": scan.why(waiting)})
+            reasons = [scan.why(waiting[scan.requested_at is not None]) for scan in overdue]
+            for scan, reason in zip(overdue, reasons, strict=True):
+                await _expire(transaction, scan, Ending.expired(reason, moment))
+        for scan, reason in zip(overdue, reasons, strict=True):
+            logger.warning("scan expired", extra={"scan_id": scan.scan_id, "detail": reason})
+        if any(scan.requested_at for scan in overdue):
+            self.on_rescan_ended()
         _count(Ending.expired("", moment), len(overdue))
         return len(overdue)
 
@@ -108,14 +123,24 @@ class ResultsService:
 
     async def _end(
         self, transaction: Transaction, event: ScanCompletedV1 | ScanFailedV1, event_id: str, ending: Ending
-    ) -> bool:
+    ) -> EndedScan | None:
         if not await transaction.first_time(event_id):
-            return False
-        if not await recording.end_scan(transaction.session, event, ending):
+            return None
+        ended = await recording.end_scan(transaction.session, event, ending)
+        if ended is None:
             logger.info("scan had ended already", extra={"scan_id": event.scan_id, "status": ending.status})
-            return False
-        await transaction.publish(_recorded(event, ending))
-        return True
+            return None
+        if ended.previous_verdict is not None:
+            await recording.make_current(transaction.session, ended, ending.status)
+        await transaction.publish(_recorded(event, ending, ended.previous_verdict))
+        return ended
+
+    def _ended(self, ending: Ending, ended: EndedScan | None) -> None:
+        if ended is None:
+            return
+        _count(ending, 1)
+        if ended.previous_verdict is not None:
+            self.on_rescan_ended()
 
     async def _document_of(self, event: ScanCompletedV1) -> ScanDocument:
         document = event.document
@@ -131,7 +156,11 @@ class ResultsService:
         data = stored.document
         if data is None and stored.document_ref is not None:
             data = await read_bytes(self._objects, stored.document_ref)
-        fields = dict(stored.summary) | {"started_at": stored.started_at}
+        fields = dict(stored.summary) | {
+            "started_at": stored.started_at,
+            "rescan": next((scan for scan in stored.others if not scan.status.terminal), None),
+            "history": tuple(scan for scan in stored.others if scan.status.terminal)[:_HISTORY],
+        }
         if data is not None:
             document = await _parsed(data)
             fields |= {"coverage": document.coverage, "artifacts": document.artifacts, "detectors": document.detectors}
@@ -152,6 +181,9 @@ async def _parsed(data: bytes) -> ScanDocument:
 
 async def _expire(transaction: Transaction, scan: OverdueScan, ending: Ending) -> None:
     await recording.expire_scan(transaction.session, scan.scan_id, ending)
+    if scan.previous_verdict is not None:
+        ended = EndedScan(scan.scan_id, scan.submission_id, scan.previous_verdict)
+        await recording.make_current(transaction.session, ended, ending.status)
     await transaction.publish(
         ScanExpiredV1(
             submission_id=scan.submission_id,
@@ -161,6 +193,7 @@ async def _expire(transaction: Transaction, scan: OverdueScan, ending: Ending) -
             size_bytes=scan.size_bytes,
             name=scan.name,
             reason=ending.reason or "",
+            previous_verdict=scan.previous_verdict,
             expired_at=ending.finished_at,
         )
     )
@@ -171,7 +204,9 @@ def _count(ending: Ending, number: int) -> None:
         _scans_ended.add(number, {"status": ending.status, "verdict": ending.verdict})
 
 
-def _recorded(event: ScanCompletedV1 | ScanFailedV1, ending: Ending) -> ScanRecordedV1:
+def _recorded(
+    event: ScanCompletedV1 | ScanFailedV1, ending: Ending, previous_verdict: Verdict | None
+) -> ScanRecordedV1:
     return ScanRecordedV1(
         submission_id=event.submission_id,
         scan_id=event.scan_id,
@@ -186,5 +221,6 @@ def _recorded(event: ScanCompletedV1 | ScanFailedV1, ending: Ending) -> ScanReco
         artifact_count=ending.artifact_count,
         finding_count=ending.finding_count,
         reason=ending.reason,
+        previous_verdict=previous_verdict,
         recorded_at=now(),
     )
