@@ -67,7 +67,7 @@ async def list_live(session: AsyncSession, scope: Scope) -> list[LiveDetector]:
     query = query.select_from(seen.join(RUNS, _beside(seen))).group_by(RUNS.c.detector, RUNS.c.detector_version)
     versions: dict[str, list[str]] = {}
     counts: dict[str, int] = {}
-    for name, version, count in (await session.execute(query)).tuples():
+    for name, version, count in [*await session.execute(query)]:
         versions.setdefault(name, []).append(version)
         counts[name] = counts.get(name, 0) + count
     busiest = sorted(counts, key=lambda name: (-counts[name], name))
