@@ -97,4 +97,4 @@ async def test_corner_cases_are_identified_as_by_magika(
 
 
 def test_the_provider_told_is_the_one_in_use(identifier: TypeIdentifier) -> None:
-    assert identifier.provider in onnxruntime.get_available_providers()
+    assert identifier.model.provider in onnxruntime.get_available_providers()

@@ -49,9 +49,18 @@ class EngineSettings(UnpackLimits):
         default=None,
         description="Folder in which TensorRT keeps its engines; without one they are built anew at each start.",
     )
-    model_batch: int = Field(default=0, ge=0, le=4096, description="Inputs in one run of a model at most.")
+    model_batch: int = Field(
+        default=0,
+        ge=0,
+        le=4096,
+        description="Inputs in one run of a model at most; 0: 4 on the processor, 64 on a GPU.",
+    )
     model_threads: int = Field(default=0, ge=0, description="Model runs at the same time on the CPU.")
-    batch_wait_milliseconds: float = Field(default=2.0, ge=0, description="How long a model waits to fill a batch.")
+    batch_wait_milliseconds: float | None = Field(
+        default=None,
+        ge=0,
+        description="How long a model waits to fill a batch. Unset: not at all on the processor, 2 on a GPU.",
+    )
     batch_queue: int = Field(default=1024, ge=1, description="Inputs that may wait for one model before callers wait.")
     parallel_artifacts: int = Field(default=0, ge=0, description="Artifacts looked at together, over all scans.")
     detector_seconds: float = Field(default=60.0, gt=0, description="Time one detector may take for one artifact.")

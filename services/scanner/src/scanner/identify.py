@@ -105,9 +105,9 @@ class TypeIdentifier:
         return cls(config, load_content_types(folder), model, threads)
 
     @property
-    def provider(self) -> str:
-        """The execution provider really in use."""
-        return self._model.provider
+    def model(self) -> ModelSession:
+        """The loaded model, with the execution provider really in use."""
+        return self._model
 
     @property
     def unknown(self) -> ContentType:
@@ -144,6 +144,11 @@ class TypeIdentifier:
         if tail:
             tokens[-len(tail) :] = np.frombuffer(tail, dtype=np.uint8)
         return tokens
+
+    def rows(self, content: ByteRange) -> list[Tokens]:
+        """Return what the model is given for a file: one row, or none for tiny content."""
+        prepared = self.prepare(content)
+        return [] if isinstance(prepared, ContentType) else [prepared]
 
     def _few_bytes(self, content: bytes) -> ContentType:
         try:

@@ -43,8 +43,9 @@ _OUT_OF_MEMORY = (
 )
 _NO_ARENA = "memory arena shrink list"
 
-GPU_BATCH = 64
-CPU_BATCH = 4
+# Measured by `python -m bench models`, see docs/benchmarks.md; those of the GPU are still to be measured.
+CPU_BATCH, CPU_WAIT_MILLISECONDS = 4, 0.0
+GPU_BATCH, GPU_WAIT_MILLISECONDS = 64, 2.0
 GPU_RUNS = 2
 """One run is prepared and copied while the other computes."""
 
@@ -214,9 +215,12 @@ def _load(model: Path | bytes, settings: EngineSettings, wanted: str) -> Any:
 
 
 def _limits(settings: EngineSettings, *, on_gpu: bool) -> BatchLimits:
+    wait = settings.batch_wait_milliseconds
+    if wait is None:
+        wait = GPU_WAIT_MILLISECONDS if on_gpu else CPU_WAIT_MILLISECONDS
     return BatchLimits(
         max_batch=settings.model_batch or (GPU_BATCH if on_gpu else CPU_BATCH),
-        wait_seconds=settings.batch_wait_milliseconds / 1000,
+        wait_seconds=wait / 1000,
         parallel_runs=GPU_RUNS if on_gpu else settings.model_threads or settings.cores,
         queue=settings.batch_queue,
     )

@@ -120,6 +120,15 @@ class ByteModelDetector:
                 f"The model gives its golden text {logit:.4f}, the manifest says {golden.logit:.4f}."
             )
 
+    @property
+    def model(self) -> ModelSession:
+        """The loaded model."""
+        return self._model
+
+    def rows(self, content: ByteRange) -> list[Window]:
+        """Return what the model is given for a file: its windows. Raises DetectorError."""
+        return self._windows(self._prepare(content))
+
     def _logit_now(self, content: ByteRange) -> float:
         """Run the model in this thread, one window at a time."""
         windows = self._windows(self._prepare(content))

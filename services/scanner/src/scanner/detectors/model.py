@@ -94,6 +94,15 @@ class ModelDetector:
         check_golden(pack, detector._score_now)
         return detector
 
+    @property
+    def model(self) -> ModelSession:
+        """The loaded model."""
+        return self._model
+
+    def rows(self, content: ByteRange) -> list[Row]:
+        """Return what the model is given for a file: one row. Raises DetectorError."""
+        return [self._prepare(content).row]
+
     def wants(self, subject: Subject) -> bool:
         """Look at the covered types and those the manifest says are scored besides."""
         return subject.content.size > 0 and any(self._wanted.includes(name) for name in subject.types)
