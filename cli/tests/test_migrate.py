@@ -11,6 +11,8 @@ import asyncpg
 import pytest
 
 from cli.embedded import SERVICES
+from shared.alembic import version_scripts
+from shared.migration import newest_revision
 
 FUMEHOOD = Path(sys.executable).with_name("fumehood")
 
@@ -66,3 +68,8 @@ async def test_every_service_gets_a_schema_and_a_role_that_sees_no_other(postgre
         for service in SERVICES:
             await connection.execute(f'DROP OWNED BY "{prefix}{service}" CASCADE; DROP ROLE "{prefix}{service}"')
         await connection.close()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_newest_revision_is_alembics_head_so_that_no_start_skips_a_version(service: str) -> None:
+    assert newest_revision(service) == version_scripts(service).get_current_head()

@@ -11,8 +11,8 @@ from aio_pika.abc import HeadersType
 from yarl import URL
 
 from shared.errors import NotFoundError, PermanentError, UnavailableError
-from shared.messaging import AmqpBus, Message, RetryPolicy
-from shared.messaging.amqp import link
+from shared.messaging import Message, RetryPolicy
+from shared.messaging.amqp import AmqpBus, link
 from shared.messaging.queues import EXCHANGE
 from shared.testing.bus import Recorder, envelope, until
 from shared.testing.events import REPORT_QUEUE, report_requested, scan_started

@@ -15,7 +15,8 @@ from yarl import URL
 from shared.clock import now
 from shared.database import Database
 from shared.errors import PermanentError, UnavailableError
-from shared.messaging import AmqpBus, Bus, LocalBus, Message, OutboxRelay
+from shared.messaging import Bus, LocalBus, Message, OutboxRelay
+from shared.messaging.amqp import AmqpBus
 from shared.messaging.processed import KEPT, prune
 from shared.messaging.tables import OUTBOX, PROCESSED_EVENTS, add_messaging_tables
 from shared.testing.bus import Recorder, RecordingBus, published, until

@@ -16,7 +16,8 @@ import yaml
 
 from shared.clock import now
 from shared.events import EVENTS, ScanRecordedV1
-from shared.messaging import AmqpBus, RetryPolicy, schemas
+from shared.messaging import RetryPolicy, schemas
+from shared.messaging.amqp import AmqpBus
 from shared.scan import CoverageLevel, ScanStatus, Verdict
 from shared.testing.bus import envelope
 from shared.testing.events import file_uploaded, report_requested, scan_started

@@ -36,7 +36,13 @@ async def run_up() -> None:
             for service in SERVICES:  # one after the other: Alembic's environment is global to the process
                 await _migrate(database_url(data, service), service)
             transports = await _start_internal_services(stack, bus)
-            await _serve_gateway(settings, bus, transports)
+
+            async def finish_start() -> None:
+                await _start_scanner(stack, bus)
+                gc.freeze()
+                gc.enable()
+
+            await _serve_gateway(settings, bus, transports, finish_start)
     finally:
         shut_down_telemetry()
 
@@ -56,8 +62,6 @@ async def _start_internal_services(stack: AsyncExitStack, bus: Bus) -> dict[str,
     from reports.main import create_app as create_reports
     from results.config import Settings as ResultsSettings
     from results.main import create_app as create_results
-    from scanner.config import Settings as ScannerSettings
-    from scanner.main import create_app as create_scanner
     from upload.config import Settings as UploadSettings
     from upload.main import create_app as create_upload
 
@@ -71,10 +75,18 @@ async def _start_internal_services(stack: AsyncExitStack, bus: Bus) -> dict[str,
     await start("results", create_results(ResultsSettings(**embedded_settings(data, "results")), bus))
     await start("reports", create_reports(ReportsSettings(**embedded_settings(data, "reports")), bus, transports))
     await start("notifier", create_notifier(NotifierSettings(**embedded_settings(data, "notifier")), bus))
-    scanner_settings = ScannerSettings(**embedded_settings(data, "scanner"), detectors_dir=detectors_directory())
-    await start("scanner", create_scanner(scanner_settings, bus))
     await start("upload", create_upload(UploadSettings(**embedded_settings(data, "upload")), bus))
     return transports
+
+
+async def _start_scanner(stack: AsyncExitStack, bus: Bus) -> None:
+    """Start the scanner last: it loads its models for a while, and the bus keeps what is uploaded until then."""
+    from scanner.config import Settings
+    from scanner.main import create_app
+
+    settings = Settings(**embedded_settings(data_directory(), "scanner"), detectors_dir=detectors_directory())
+    app = create_app(settings, bus)
+    await stack.enter_async_context(app.router.lifespan_context(app))
 
 
 class _Server(uvicorn.Server):
@@ -97,7 +109,12 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _serve_gateway(settings: GatewaySettings, bus: Bus, transports: dict[str, httpx.AsyncBaseTransport]) -> None:
+async def _serve_gateway(
+    settings: GatewaySettings,
+    bus: Bus,
+    transports: dict[str, httpx.AsyncBaseTransport],
+    finish_start: Callable[[], Awaitable[None]],
+) -> None:
     from gateway.main import create_app, ensure_administrator
 
     app = create_app(settings, bus, transports)
@@ -115,10 +132,9 @@ async def _serve_gateway(settings: GatewaySettings, bus: Bus, transports: dict[s
     server = _Server(config)
 
     async def announce() -> None:
-        gc.freeze()
-        gc.enable()
         port = server.servers[0].sockets[0].getsockname()[1]
         _announce(f"http://localhost:{port}", await ensure_administrator(app.state.context))
+        await finish_start()
 
     server.on_started = announce
     await _refuse_exit(server)

@@ -15,11 +15,12 @@ from gateway.auth.limits import Limit, RateLimits
 from gateway.auth.sessions import SessionStore
 from gateway.models.accounts import Action, User
 from gateway.schema import METADATA
+from shared.alembic import schema_differences
 from shared.cache import open_cache
 from shared.clock import now
 from shared.database import Database
 from shared.errors import RateLimitedError
-from shared.migration import migrate, schema_differences
+from shared.migration import migrate
 from shared.web import Role
 
 pytestmark = pytest.mark.integration

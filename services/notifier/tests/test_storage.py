@@ -10,11 +10,12 @@ import pytest
 from notifier import storage
 from notifier.models import Announcement, Attempt, delivery_id
 from notifier.schema import METADATA
+from shared.alembic import schema_differences
 from shared.clients.notifier import Subscription
 from shared.clock import now
 from shared.database import Database
 from shared.events import ScanExpiredV1
-from shared.migration import migrate, schema_differences
+from shared.migration import migrate
 
 MOMENT = datetime(2025, 3, 4, tzinfo=UTC)
 LEASE = timedelta(seconds=60)

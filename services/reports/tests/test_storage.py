@@ -8,10 +8,11 @@ import pytest
 
 from reports.schema import METADATA
 from reports.service import ReportsService
+from shared.alembic import schema_differences
 from shared.clients.results import ResultsClient, ScanDetail
 from shared.database import Database
 from shared.events import ReportFormat
-from shared.migration import migrate, schema_differences
+from shared.migration import migrate
 from shared.objects import FileObjectStore, read_bytes
 from shared.web import Caller, Role
 

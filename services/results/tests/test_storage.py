@@ -14,13 +14,14 @@ from alembic.runtime.migration import MigrationContext
 from results.schema import ARTIFACTS, METADATA, SCANS
 from results.service import RescanService, ResultsService
 from results.storage import recording
+from shared.alembic import schema_differences
 from shared.clients.filters import ScanFilter
 from shared.clock import now
 from shared.database import Database
 from shared.errors import ConflictError
 from shared.events import RescanRequestedV1
 from shared.messaging import LocalBus
-from shared.migration import migrate, schema_differences
+from shared.migration import migrate
 from shared.objects import FileObjectStore
 from shared.scan import ScanStatus, Verdict
 from shared.testing.bus import published

@@ -11,8 +11,9 @@ import pytest
 
 from scanner.schema import METADATA
 from scanner.storage import WORK_PREFIX, is_handled, remove_leftovers
+from shared.alembic import schema_differences
 from shared.database import Database
-from shared.migration import migrate, schema_differences
+from shared.migration import migrate
 
 
 @pytest.fixture

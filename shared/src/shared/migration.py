@@ -1,20 +1,21 @@
-"""Alembic for every service, without an env.py: the versions are in `<service>/migrations/versions`."""
+"""Bringing a service's schema to the newest version; Alembic's versions are in `<service>/migrations/versions`.
+
+A version's revision is the number its file begins with (`0002_shares.py` is revision `0002`), and each
+follows the one before. So the newest is known from the file names, and a process that finds its
+schema up to date, as at every start but the first, does not load Alembic.
+"""
 
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
+import sqlalchemy as sa
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
-
     from shared.database import Database
+
+VERSION_TABLE = "schema_version"
 
 
 async def migrate(database: Database) -> None:
@@ -25,36 +26,24 @@ async def migrate(database: Database) -> None:
     because Alembic keeps the running migration in module globals.
     """
     async with database.engine.connect() as connection:
-        await connection.execution_options(sqlite_begin="IMMEDIATE")
-        async with connection.begin():
-            await connection.run_sync(_upgrade, database.schema)
-
-
-async def schema_differences(database: Database, metadata: sa.MetaData) -> list[Any]:
-    """Return how the migrated database differs from the tables in code; empty when they agree."""
-
-    def compare(connection: sa.Connection) -> list[Any]:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "version_table": _VERSION_TABLE})
-        differences: list[Any] = compare_metadata(context, metadata)
-        return differences
+        if await connection.run_sync(_current_revision) == newest_revision(database.schema):
+            return
+    from shared.alembic import upgrade  # noqa: PLC0415 - slow to import, and most starts need none of it
 
     async with database.engine.connect() as connection:
-        return await connection.run_sync(compare)
+        await connection.execution_options(sqlite_begin="IMMEDIATE")
+        async with connection.begin():
+            await connection.run_sync(upgrade, database.schema)
 
 
-_VERSION_TABLE = "schema_version"
+def newest_revision(service: str) -> str:
+    """Return the revision that a service's code needs, for example `0002`."""
+    versions = files(service) / "migrations" / "versions"
+    return max(file.name[:4] for file in versions.iterdir() if file.name[:4].isdigit())
 
 
-def _upgrade(connection: sa.Connection, service: str) -> None:
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext(current_schema()))")
-    config = Config()
-    config.set_main_option("script_location", str(files(service) / "migrations"))
-    script = ScriptDirectory.from_config(config)
-
-    def steps(revision: Any, _context: object) -> Any:
-        return script._upgrade_revs("head", revision)  # noqa: SLF001 - what `alembic upgrade` itself calls
-
-    with EnvironmentContext(config, script, fn=steps) as environment:
-        environment.configure(connection=connection, version_table=_VERSION_TABLE)
-        environment.run_migrations()
+def _current_revision(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
+        return None
+    revision: str | None = connection.scalar(sa.text(f"SELECT max(version_num) FROM {VERSION_TABLE}"))  # noqa: S608
+    return revision

@@ -17,6 +17,8 @@ from typing_extensions import override
 from shared.clock import now
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from shared.settings import ServiceSettings
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}
@@ -82,6 +84,15 @@ def configure_telemetry(settings: ServiceSettings, service: str) -> None:
     from shared.otlp import start_export  # noqa: PLC0415 - slow to import and off by default
 
     start_export(settings.otlp_endpoint, service)
+
+
+def instrument_app(app: FastAPI, settings: ServiceSettings) -> None:
+    """Give the app a span for every request, if an OTLP receiver is configured."""
+    if settings.otlp_endpoint is None:
+        return
+    from shared.otlp import trace_requests  # noqa: PLC0415 - slow to import and off by default
+
+    trace_requests(app)
 
 
 def shut_down_telemetry() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from shared.messaging.amqp import AmqpBus
 from shared.messaging.consumer import EventMeta, EventRouter
 from shared.messaging.lifespan import running_bus
 from shared.messaging.local import LocalBus
@@ -17,7 +16,6 @@ from shared.messaging.message import Bus, DeadLetter, Handler, Message, RetryPol
 from shared.messaging.outbox import OutboxRelay
 
 __all__ = [
-    "AmqpBus",
     "Bus",
     "DeadLetter",
     "EventMeta",
@@ -42,6 +40,8 @@ def open_bus(url: str, *, retry: RetryPolicy | None = None) -> Bus:
     """
     scheme = urlsplit(url).scheme
     if scheme in {"amqp", "amqps"}:
+        from shared.messaging.amqp import AmqpBus  # noqa: PLC0415 - slow to import, and one process needs none
+
         return AmqpBus(url, retry=retry)
     if scheme == "local":
         path = url.removeprefix("local://")

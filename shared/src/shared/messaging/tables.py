@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
 
 _metadata = sa.MetaData()
 
@@ -35,6 +34,8 @@ def add_messaging_tables(metadata: sa.MetaData) -> None:
 
 def create_messaging_tables() -> None:
     """Create both tables inside a migration; a change to them is a new function, never an edit here."""
+    from alembic import op  # noqa: PLC0415 - slow to import, and a process that finds its tables made needs none of it
+
     op.create_table(
         "outbox",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),

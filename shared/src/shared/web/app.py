@@ -12,13 +12,12 @@ from typing import Annotated, Protocol
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.errors import NotAuthenticatedError, UnavailableError
 from shared.settings import ServiceSettings
-from shared.telemetry import configure_logging, configure_telemetry, shut_down_telemetry
+from shared.telemetry import configure_logging, configure_telemetry, instrument_app, shut_down_telemetry
 from shared.web.problems import add_problem_handlers
 from shared.web.tokens import Caller, verify_service_token
 
@@ -60,7 +59,7 @@ def create_service_app(
     for router in routers:
         app.include_router(router)
     app.add_middleware(RequestIdMiddleware)
-    FastAPIInstrumentor.instrument_app(app, excluded_urls="healthz,readyz", exclude_spans=["receive", "send"])
+    instrument_app(app, settings)
     return app
 
 
