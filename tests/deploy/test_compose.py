@@ -39,6 +39,17 @@ def test_file_follows_the_compose_specification() -> None:
     run(BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml")
 
 
+def test_settings_env_reaches_every_service_and_does_not_undo_what_the_file_fixes(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(run("deploy/compose-env"))
+    (tmp_path / "settings.env").write_text("FUMEHOOD_WEBHOOK_ALLOW_PRIVATE=10.0.0.0/8\nFUMEHOOD_PORT=1\n")
+    where = ["--project-directory", tmp_path, "--file", ROOT / "docker-compose.yml"]
+    config = json.loads(run(BIN / "docker-compose", *where, "--profile", "gpu", "config", "--format", "json"))
+    for name in SERVICES:
+        environment = config["services"][name]["environment"]
+        assert environment["FUMEHOOD_WEBHOOK_ALLOW_PRIVATE"] == "10.0.0.0/8"
+        assert environment["FUMEHOOD_PORT"] == "8000"
+
+
 def test_made_secrets_are_new_each_time() -> None:
     first, second = run("deploy/compose-env"), run("deploy/compose-env")
     values = dict(line.split("=", 1) for line in first.splitlines() if "=" in line and not line.startswith("#"))

@@ -22,6 +22,7 @@ from shared.errors import UnavailableError
 from shared.messaging import Bus, running_bus
 from shared.migration import migrate
 from shared.telemetry import configure_logging, configure_telemetry, shut_down_telemetry
+from shared.web import server_options
 
 
 async def run_up() -> None:
@@ -118,18 +119,7 @@ async def _serve_gateway(
     from gateway.main import create_app, ensure_administrator
 
     app = create_app(settings, bus, transports)
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=True,
-        forwarded_allow_ips=settings.forwarded_allow_ips,
-        timeout_graceful_shutdown=10,
-    )
-    server = _Server(config)
+    server = _Server(uvicorn.Config(app, **server_options(settings)))
 
     async def announce() -> None:
         port = server.servers[0].sockets[0].getsockname()[1]

@@ -7,7 +7,7 @@ import re
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -69,19 +69,23 @@ def run_service(app: FastAPI) -> None:
     configure_logging(settings)
     configure_telemetry(settings, app.state.service)
     try:
-        uvicorn.run(
-            app,
-            host=settings.host,
-            port=settings.port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=True,
-            forwarded_allow_ips=settings.forwarded_allow_ips,
-            timeout_graceful_shutdown=20,
-        )
+        uvicorn.run(app, **server_options(settings))
     finally:
         shut_down_telemetry()
+
+
+def server_options(settings: ServiceSettings) -> dict[str, Any]:
+    """Return uvicorn's options for an app of ours: where its settings say, and log records left to us."""
+    return {
+        "host": settings.host,
+        "port": settings.port,
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": True,
+        "forwarded_allow_ips": settings.forwarded_allow_ips,
+        "timeout_graceful_shutdown": 20,
+    }
 
 
 async def verified_caller(request: Request) -> Caller:
