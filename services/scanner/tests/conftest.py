@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import py7zr
 import pytest
 
 from scanner.consumers import create_rescan_router, create_upload_router
@@ -62,6 +64,18 @@ def eicar() -> bytes:
 @pytest.fixture
 def archives() -> Archives:
     return Archives()
+
+
+@pytest.fixture
+def sevenzip() -> Callable[[dict[str, bytes]], bytes]:
+    def make(members: dict[str, bytes]) -> bytes:
+        buffer = io.BytesIO()
+        with py7zr.SevenZipFile(buffer, "w") as archive:
+            for name, content in members.items():
+                archive.writestr(content, name)
+        return buffer.getvalue()
+
+    return make
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -141,6 +142,65 @@ class ContentType(Frozen):
     is_text: bool
 
 
+_Address = Annotated[str, Field(pattern=r"^0x[0-9a-f]{1,16}$", description="Hexadecimal, e.g. `0x401000`.")]
+
+
+class ProgramSection(Frozen):
+    """One section of a program; of one that has no sections, one of its segments."""
+
+    name: str = Field(max_length=100, description="Untrusted; printable ASCII, everything else escaped.")
+    address: _Address
+    offset: int = Field(ge=0, description="Where its bytes begin in the file.")
+    size_bytes: int = Field(ge=0, description="Bytes in the file.")
+    entropy: float = Field(ge=0, le=8, description="Bits per byte; packed or encrypted from about 7.2.")
+    readable: bool
+    writable: bool
+    executable: bool
+
+
+class ImportedLibrary(Frozen):
+    """Functions that a program takes from one library."""
+
+    name: str = Field(max_length=200, description="Untrusted, escaped; empty where the format does not say which.")
+    functions: tuple[Annotated[str, Field(max_length=200)], ...] = ()
+
+
+class ProgramSignature(StrEnum):
+    """Whether a program is signed. Who signed it is not checked against any list of trusted names."""
+
+    ABSENT = "absent"
+    PRESENT = "present"
+    FITTING = "fitting"
+    """Present, and made for exactly these bytes."""
+    BROKEN = "broken"
+    """Present, and not made for these bytes."""
+
+
+class Program(Frozen):
+    """What the headers of a PE, ELF or Mach-O file say: facts, no verdict. Headers can lie."""
+
+    format: Literal["PE", "ELF", "Mach-O"]
+    kind: Literal["program", "library", "driver", "object", "other"]
+    machine: str = Field(max_length=200, description="Processor it is for, e.g. `AMD64`; of several all.")
+    entry_point: _Address | None = None
+    entry_section: int | None = Field(default=None, ge=0, description="Position in `sections` of the entry point.")
+    entry_in_code: bool | None = Field(default=None, description="Whether it lies in executable memory.")
+    built_at: datetime | None = Field(default=None, description="As the header says.")
+    managed: bool = Field(default=False, description="Made of .NET code.")
+    packer: str | None = Field(default=None, max_length=50, description="Packer whose traces it carries, e.g. `UPX`.")
+    signature: ProgramSignature = ProgramSignature.ABSENT
+    signer: str | None = Field(default=None, max_length=300, description="Subject of the signing certificate.")
+    sections: tuple[ProgramSection, ...] = Field(default=(), max_length=64, description="The first 64.")
+    section_count: int = Field(default=0, ge=0)
+    libraries: tuple[ImportedLibrary, ...] = Field(
+        default=(), max_length=64, description="The first 64, with 200 functions in all."
+    )
+    import_count: int = Field(default=0, ge=0, description="Imported functions.")
+    size_bytes: int = Field(ge=0, description="Bytes of the file that belong to the program.")
+    overlay_bytes: int = Field(default=0, ge=0, description="Bytes behind the program that it does not load.")
+    overlay_known: bool = Field(default=False, description="They begin as an archive or an installer's data.")
+
+
 class Artifact(Frozen):
     """A file inside the scan's tree: the root, or something unpacked or decoded from it."""
 
@@ -158,6 +218,7 @@ class Artifact(Frozen):
     coverage: Coverage = Field(description="Own coverage and that of everything inside.")
     findings: tuple[Finding, ...] = ()
     covered_by: tuple[str, ...] = Field(default=(), description="Names of the detectors that cover this type and ran.")
+    program: Program | None = Field(default=None, description="Header facts, of programs only.")
     runs: tuple[DetectorRun, ...] = Field(
         default=(), description="All that looked at it, if one of them was in shadow; for comparing the two."
     )

@@ -19,6 +19,7 @@ from scanner.content import ByteRange
 from scanner.detectors.loader import RefusedPack
 from scanner.detectors.registry import DetectorRegistry
 from scanner.identify import TypeIdentifier
+from scanner.programs import DETECTOR as PROGRAM_FACTS
 from scanner.progress import ProgressReporter, ScanProgress
 from scanner.sandbox.pool import SandboxPool
 from scanner.threads import Threads
@@ -41,7 +42,7 @@ class ScanEngine:
     @property
     def detectors(self) -> tuple[DetectorInfo, ...]:
         """The detectors that a scan which begins now gets."""
-        return (*(detector.info for detector in self._registry.detectors), ACTIVE_CONTENT)
+        return (*(detector.info for detector in self._registry.detectors), ACTIVE_CONTENT, PROGRAM_FACTS)
 
     @property
     def refused(self) -> tuple[RefusedPack, ...]:

@@ -17,6 +17,7 @@ from shared.scan import (
     DetectorInfo,
     DetectorRun,
     Finding,
+    Program,
     ScanDocument,
     Verdict,
 )
@@ -42,6 +43,7 @@ class Node:
     gaps: list[CoverageGap] = field(default_factory=list)
     covered_by: list[str] = field(default_factory=list)
     runs: list[DetectorRun] = field(default_factory=list)
+    program: Program | None = None
     unpacked: bool = False
     done: bool = False
 
@@ -120,6 +122,7 @@ def _add(
         coverage=own,
         findings=tuple(node.findings),
         covered_by=tuple(node.covered_by),
+        program=node.program,
         runs=tuple(node.runs),
     )
     artifacts.append(artifact)

@@ -14,6 +14,7 @@ from scanner.declared import DeclaredName, interpreter_type
 from scanner.detectors.base import Detector, Inspection, Subject, TypeName
 from scanner.errors import DetectorError, SandboxError
 from scanner.identify import TypeIdentifier
+from scanner.programs import findings_of
 from scanner.progress import ProgressReporter
 from scanner.sandbox.messages import JobLimits
 from scanner.sandbox.pool import SandboxPool, UnpackJob
@@ -188,6 +189,9 @@ class Walk:
         node.unpacked = node.unpacked or finished or bool(unpacked.children)
         node.gaps.extend(unpacked.gaps)
         findings = [finding_of(sign) for sign in unpacked.signs]
+        if unpacked.program is not None:
+            node.program = unpacked.program
+            findings += findings_of(unpacked.program)
         node.findings.extend(findings)
         if findings and node.runs:
             node.runs.append(_run_of(ACTIVE_CONTENT, Inspection(tuple(findings)), shadow=False))

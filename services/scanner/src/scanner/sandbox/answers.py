@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from scanner.sandbox.messages import MAX_DETAIL_CHARACTERS, MAX_NAME_CHARACTERS
 from scanner.unpackers.signs import Sign
-from shared.scan import CoverageGap, CoverageReason
+from shared.scan import CoverageGap, CoverageReason, Program
 
 
 class _Answer(BaseModel):
@@ -59,6 +59,13 @@ class SignSeen(_Answer):
     sign: Sign
 
 
+class ProgramRead(_Answer):
+    """The input is a program, and this is what its headers say."""
+
+    kind: Literal["program"]
+    program: Program
+
+
 class Unprepared(_Answer):
     """The job needs libraries that this worker was started without; nothing of it was done."""
 
@@ -71,5 +78,5 @@ class JobDone(_Answer):
     kind: Literal["done"]
 
 
-AnyAnswer = WorkerReady | ChildFound | GapFound | SignSeen | Unprepared | JobDone
+AnyAnswer = WorkerReady | ChildFound | GapFound | SignSeen | ProgramRead | Unprepared | JobDone
 ANSWERS: TypeAdapter[AnyAnswer] = TypeAdapter(Annotated[AnyAnswer, Field(discriminator="kind")])

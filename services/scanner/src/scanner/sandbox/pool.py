@@ -15,12 +15,12 @@ from pathlib import Path
 from scanner.config import EngineSettings
 from scanner.content import ByteRange, OpenFile
 from scanner.errors import SandboxError
-from scanner.sandbox.answers import ChildFound, GapFound, SignSeen, Unprepared
+from scanner.sandbox.answers import ChildFound, GapFound, ProgramRead, SignSeen, Unprepared
 from scanner.sandbox.messages import JobLimits, UnpackRequest
 from scanner.sandbox.process import JobFailedError, WorkerOptions, WorkerProcess
 from scanner.unpackers.base import Unpacker
 from scanner.unpackers.signs import Sign
-from shared.scan import CoverageGap, CoverageReason
+from shared.scan import CoverageGap, CoverageReason, Program
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ class Unpacked:
     children: tuple[Child, ...]
     gaps: tuple[CoverageGap, ...]
     signs: tuple[Sign, ...] = ()
+    program: Program | None = None
     unprepared: bool = False
     """Nothing was done, because the worker lacks the libraries for it."""
 
@@ -133,6 +134,7 @@ class SandboxPool:
         children: list[Child] = []
         gaps: list[CoverageGap] = []
         signs: list[Sign] = []
+        program: Program | None = None
         content, spool = job.content, OpenFile.spool(self._settings.work_dir)
         request = UnpackRequest(job.unpacker.name, job.name, content.offset, content.size, job.limits, job.passwords)
         try:
@@ -144,6 +146,8 @@ class SandboxPool:
                         gaps.append(answer.gap.as_coverage())
                     elif isinstance(answer, SignSeen):
                         signs.append(answer.sign)
+                    elif isinstance(answer, ProgramRead):
+                        program = answer.program
                     elif isinstance(answer, Unprepared):
                         return Unpacked((), (), unprepared=True)
         except TimeoutError:
@@ -156,7 +160,7 @@ class SandboxPool:
         except asyncio.CancelledError:
             worker.kill()
             raise
-        return Unpacked(tuple(children), tuple(gaps), tuple(dict.fromkeys(signs)))
+        return Unpacked(tuple(children), tuple(gaps), tuple(dict.fromkeys(signs)), program)
 
     def _give_back(self, worker: WorkerProcess | None) -> None:
         if worker is not None and worker.alive and worker.jobs < self._settings.sandbox_jobs_per_worker:

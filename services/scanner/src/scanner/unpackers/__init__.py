@@ -15,6 +15,7 @@ from scanner.unpackers.office_part import OfficePartUnpacker
 from scanner.unpackers.ole import OleUnpacker
 from scanner.unpackers.onenote import OneNoteUnpacker
 from scanner.unpackers.pdf import PdfUnpacker
+from scanner.unpackers.programs import ProgramUnpacker
 from scanner.unpackers.sevenzip import SevenZipUnpacker
 from scanner.unpackers.shortcut import ShortcutUnpacker
 from scanner.unpackers.tar import TarUnpacker
@@ -31,6 +32,7 @@ _ALL: tuple[Unpacker, ...] = (
     OleUnpacker(),
     OfficePartUnpacker(),
     PdfUnpacker(),
+    ProgramUnpacker(),
     MailUnpacker(),
     ShortcutUnpacker(),
     OneNoteUnpacker(),

@@ -152,6 +152,10 @@ class Sink:
         """Say that the input does something by itself; said once, however often it does it."""
         self._signs[sign] = None
 
+    def program(self, headers: dict[str, object]) -> None:
+        """Tell what the headers of a program say, in the shape of `shared.scan.Program`."""
+        self._tell({"kind": "program", "program": headers})
+
     def finish(self) -> None:
         """Tell the signs, the gaps and the end of the job."""
         for sign in self._signs:

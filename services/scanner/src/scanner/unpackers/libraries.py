@@ -17,7 +17,7 @@ from types import ModuleType
 # With the modules that the libraries themselves import at first use.
 MODULES = (
     "Cryptodome.Cipher._mode_cbc", "Cryptodome.Cipher._mode_ctr", "Cryptodome.Cipher._mode_ecb",
-    "libarchive", "olefile", "pikepdf", "py7zr", "pyzipper",
+    "libarchive", "lief", "olefile", "pikepdf", "py7zr", "pyzipper",
     "email.errors", "email.header", "email.message", "email.parser", "email.policy",
     "psutil", "quopri", "stringprep", "unicodedata", "uuid",
 )  # fmt: skip
@@ -54,8 +54,15 @@ def prepare() -> None:
             importlib.import_module(name)
         except (ImportError, OSError, AttributeError):  # the last: a C library too old for its wrapper
             sys.modules.pop(name, None)
+    _silence_lief()
     _warm_up_pdf()
     _Preparation.done = True
+
+
+def _silence_lief() -> None:
+    lief = sys.modules.get("lief")
+    if lief is not None:
+        lief.logging.disable()
 
 
 def _warm_up_pdf() -> None:

@@ -51,7 +51,7 @@ class ZipUnpacker:
 
         A picture or program with an archive behind it is both at the same time.
         """
-        return head.startswith((_LOCAL_MAGIC, _END_MAGIC)) or _ends_as_archive(tail)
+        return head.startswith((_LOCAL_MAGIC, _END_MAGIC)) or ends_as_archive(tail)
 
     def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:  # noqa: ARG002 -- members bring their own names
         """Store every member that is not a folder, then the bytes between and around them."""
@@ -126,7 +126,8 @@ class ZipUnpacker:
         )
 
 
-def _ends_as_archive(tail: bytes) -> bool:
+def ends_as_archive(tail: bytes) -> bool:
+    """Whether the last bytes of a file are the end of a zip archive."""
     position = tail.rfind(_END_MAGIC)
     if position < 0 or len(tail) - position < _END_BYTES:
         return False

@@ -1,0 +1,139 @@
+"""Writes small PE, ELF and Mach-O files for the tests. They hold no code: nothing in them would run."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+CODE, DATA, WRITABLE_CODE = 0x60000020, 0xC0000040, 0xE0000020
+"""Characteristics of PE sections."""
+_PAGE, _FILE_ALIGNMENT = 0x1000, 0x200
+_OPTIONAL_HEADER_BYTES = 240
+_ELF_HEADER_BYTES, _ELF_SEGMENT_BYTES = 64, 56
+_ELF_BASE = 0x400000
+
+
+@dataclass(frozen=True)
+class PeSection:
+    """One section; `flags` are its characteristics."""
+
+    name: str
+    content: bytes
+    flags: int = CODE
+
+
+def pe(
+    sections: list[PeSection],
+    imports: dict[str, list[str]] | None = None,
+    *,
+    entry: int | None = None,
+    overlay: bytes = b"",
+    characteristics: int = 0x22,
+    directories: dict[int, tuple[int, int]] | None = None,
+) -> bytes:
+    """Return a 64-bit program; `entry` is an address, default the start of the first section.
+
+    Imports become the last section; `directories` are further entries of the data directory.
+    """
+    sections = list(sections)
+    tables = dict(directories or {})
+    if imports is not None:
+        address = _PAGE * (1 + sum(_pages(one.content) for one in sections))
+        sections.append(PeSection(".idata", _import_table(imports, address), DATA))
+        tables[1] = (address, 20 * (len(imports) + 1))
+    headers_size = _aligned(64 + 24 + _OPTIONAL_HEADER_BYTES + 40 * len(sections), _FILE_ALIGNMENT)
+    table, body, address = b"", b"", _PAGE
+    for one in sections:
+        size = _aligned(len(one.content), _FILE_ALIGNMENT)
+        place = (len(one.content), address, size, headers_size + len(body))
+        table += struct.pack("<8sLLLL12xL", one.name.encode(), *place, one.flags)
+        body += one.content.ljust(size, b"\0")
+        address += _PAGE * _pages(one.content)
+    coff = struct.pack("<4sHHLLLHH", b"PE\0\0", 0x8664, len(sections), 0, 0, 0, _OPTIONAL_HEADER_BYTES, characteristics)
+    optional = struct.pack(
+        "<HBBLLLLLQLLHHHHHHLLLLHHQQQQLL",
+        0x20B, 14, 0, 0, 0, 0, _PAGE if entry is None else entry, _PAGE, 0x140000000, _PAGE, _FILE_ALIGNMENT,
+        6, 0, 0, 0, 6, 0, 0, address, headers_size, 0, 3, 0x8160, 1 << 20, _PAGE, 1 << 20, _PAGE, 0, 16,
+    )  # fmt: skip
+    optional += b"".join(struct.pack("<LL", *tables.get(number, (0, 0))) for number in range(16))
+    dos = struct.pack("<2s58xL", b"MZ", 64)
+    return (dos + coff + optional + table).ljust(headers_size, b"\0") + body + overlay
+
+
+def _import_table(imports: dict[str, list[str]], address: int) -> bytes:
+    """Descriptors, then for each library its name, its functions' names and the two lists that point at them."""
+    position = 20 * (len(imports) + 1)
+    descriptors, data = b"", b""
+
+    def put(content: bytes) -> int:
+        nonlocal data
+        place = address + position + len(data)
+        data += content.ljust(_aligned(len(content), 8), b"\0")
+        return place
+
+    for library, functions in imports.items():
+        names = [put(b"\0\0" + name.encode() + b"\0") for name in functions]
+        thunks = struct.pack(f"<{len(names) + 1}Q", *names, 0)
+        descriptors += struct.pack("<LLLLL", put(thunks), 0, 0, put(library.encode() + b"\0"), put(thunks))
+    return descriptors + bytes(20) + data
+
+
+def elf(segments: list[tuple[bytes, str]], *, entry: int = 0, overlay: bytes = b"", kind: int = 2) -> bytes:
+    """Return a 64-bit program without sections; `entry` is an offset in the first segment.
+
+    Each segment is its content and its rights, e.g. `rx`.
+    """
+    headers_size = _ELF_HEADER_BYTES + _ELF_SEGMENT_BYTES * len(segments)
+    table, body = b"", b""
+    for number, (content, rights) in enumerate(segments):
+        flags = sum({"r": 4, "w": 2, "x": 1}[right] for right in rights)
+        address = _ELF_BASE + 0x100000 * number
+        offset, size = headers_size + len(body), len(content)
+        table += struct.pack("<LLQQQQQQ", 1, flags, offset, address, address, size, size, _PAGE)
+        body += content
+    ident = b"\x7fELF\x02\x01\x01" + bytes(9)
+    header = ident + struct.pack(
+        "<HHLQQQLHHHHHH", kind, 62, 1, _ELF_BASE + entry, _ELF_HEADER_BYTES, 0, 0, _ELF_HEADER_BYTES,
+        _ELF_SEGMENT_BYTES, len(segments), 64, 0, 0,
+    )  # fmt: skip
+    return header + table + body + overlay
+
+
+def macho(text: bytes, *, rights: int = 5, libraries: tuple[str, ...] = ()) -> bytes:
+    """Return a 64-bit program of one segment with one section, that loads these libraries."""
+    commands = [_dylib(name) for name in libraries]
+    size = 32 + 72 + 80 + 24 + sum(map(len, commands))
+    segment = struct.pack(
+        "<LL16sQQQQLLLL", 0x19, 72 + 80, b"__TEXT", 1 << 32, 0x4000, 0, size + len(text), 7, rights, 1, 0
+    )
+    section = struct.pack(
+        "<16s16sQQLLLLLLLL", b"__text", b"__TEXT", (1 << 32) + size, len(text), size, 0, 0, 0, 0x80000400, 0, 0, 0
+    )
+    commands = [segment + section, struct.pack("<LLQQ", 0x80000028, 24, size, 0), *commands]
+    header = struct.pack("<LLLLLLLL", 0xFEEDFACF, 0x0100000C, 0, 2, len(commands), size - 32, 0x85, 0)
+    return header + b"".join(commands) + text
+
+
+def fat_macho(programs: list[bytes]) -> bytes:
+    """Return one file with several programs, said to be for ARM64 and x86-64 in turn."""
+    table, body = struct.pack(">LL", 0xCAFEBABE, len(programs)), b""
+    for number, program in enumerate(programs):
+        processor = (0x0100000C, 0x01000007)[number % 2]
+        start = _aligned(_PAGE + len(body), _PAGE)
+        body = body.ljust(start - _PAGE, b"\0") + program[:4] + struct.pack("<L", processor) + program[8:]
+        table += struct.pack(">LLLLL", processor, 0, start, len(program), 12)
+    return table.ljust(_PAGE, b"\0") + body
+
+
+def _dylib(name: str) -> bytes:
+    raw = name.encode() + b"\0"
+    size = _aligned(24 + len(raw), 8)
+    return struct.pack("<LLLLLL", 0xC, size, 24, 0, 0x10000, 0x10000) + raw.ljust(size - 24, b"\0")
+
+
+def _aligned(size: int, to: int) -> int:
+    return -(-size // to) * to
+
+
+def _pages(content: bytes) -> int:
+    return max(1, _aligned(len(content), _PAGE) // _PAGE)
