@@ -85,6 +85,17 @@ class Coverage(Frozen):
     gaps: tuple[CoverageGap, ...] = ()
 
 
+class PackageRole(StrEnum):
+    """When a package of code that holds this file runs it."""
+
+    INSTALL = "install"
+    """Runs when the package is installed, or is named by what does."""
+    IMPORT = "import"
+    """Code that runs when the package is imported or used."""
+    OTHER = "other"
+    """Tests, documents, examples and data: nothing runs it by itself."""
+
+
 class DetectorInfo(Frozen):
     """A detector as it was when it looked: enough to repeat the finding."""
 
@@ -118,6 +129,10 @@ class Finding(Frozen):
     reason: str = Field(description="One sentence for people.")
     locations: tuple[Location, ...] = ()
     shadow: bool = Field(default=False, description="Recorded but not counted.")
+    weighed_from: Verdict | None = Field(
+        default=None,
+        description="What it says of the file by itself, where it counts less because of the file's package role.",
+    )
     metadata: dict[str, str] = Field(default_factory=dict, description="Author, reference, severity and the like.")
 
 
@@ -218,6 +233,9 @@ class Artifact(Frozen):
     coverage: Coverage = Field(description="Own coverage and that of everything inside.")
     findings: tuple[Finding, ...] = ()
     covered_by: tuple[str, ...] = Field(default=(), description="Names of the detectors that cover this type and ran.")
+    role: PackageRole | None = Field(
+        default=None, description="When the package that holds this file runs it; None outside of packages."
+    )
     program: Program | None = Field(default=None, description="Header facts, of programs only.")
     runs: tuple[DetectorRun, ...] = Field(
         default=(), description="All that looked at it, if one of them was in shadow; for comparing the two."

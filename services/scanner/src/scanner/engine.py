@@ -19,6 +19,7 @@ from scanner.content import ByteRange
 from scanner.detectors.loader import RefusedPack
 from scanner.detectors.registry import DetectorRegistry
 from scanner.identify import TypeIdentifier
+from scanner.package_findings import DETECTOR as PACKAGE
 from scanner.programs import DETECTOR as PROGRAM_FACTS
 from scanner.progress import ProgressReporter, ScanProgress
 from scanner.sandbox.pool import SandboxPool
@@ -42,7 +43,7 @@ class ScanEngine:
     @property
     def detectors(self) -> tuple[DetectorInfo, ...]:
         """The detectors that a scan which begins now gets."""
-        return (*(detector.info for detector in self._registry.detectors), ACTIVE_CONTENT, PROGRAM_FACTS)
+        return (*(detector.info for detector in self._registry.detectors), ACTIVE_CONTENT, PACKAGE, PROGRAM_FACTS)
 
     @property
     def refused(self) -> tuple[RefusedPack, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from scanner.content import ByteRange, Hashes
+from scanner.unpackers.package_facts import Fact
 from scanner.verdict import merged_coverage, merged_verdict, own_coverage, own_verdict
 from shared.scan import (
     Artifact,
@@ -17,6 +18,7 @@ from shared.scan import (
     DetectorInfo,
     DetectorRun,
     Finding,
+    PackageRole,
     Program,
     ScanDocument,
     Verdict,
@@ -44,6 +46,10 @@ class Node:
     covered_by: list[str] = field(default_factory=list)
     runs: list[DetectorRun] = field(default_factory=list)
     program: Program | None = None
+    role: PackageRole | None = None
+    """In the package around it, as are `acts`; what comes out of a file has both from it."""
+    acts: frozenset[Fact] = frozenset()
+    """What the script does when the package is installed."""
     unpacked: bool = False
     done: bool = False
 
@@ -122,6 +128,7 @@ def _add(
         coverage=own,
         findings=tuple(node.findings),
         covered_by=tuple(node.covered_by),
+        role=node.role,
         program=node.program,
         runs=tuple(node.runs),
     )

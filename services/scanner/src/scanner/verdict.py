@@ -28,8 +28,11 @@ def own_coverage(gaps: Sequence[CoverageGap], *, looked_at: bool) -> Coverage:
 def own_verdict(findings: Iterable[Finding], coverage: Coverage) -> Verdict:
     """Return what the live findings on an artifact say, given how much of it was looked at."""
     base = Verdict.CLEAN if coverage.level is CoverageLevel.COMPLETE else Verdict.UNKNOWN
-    counted = (finding.verdict for finding in findings if not finding.shadow and finding.verdict in _COUNTED)
-    return worst((base, *counted))
+    live = [finding for finding in findings if not finding.shadow]
+    counted = (finding.verdict for finding in live if finding.verdict in _COUNTED)
+    # What only counts less because of its place in a package is not called clean.
+    noted = (Verdict.UNKNOWN for finding in live if finding.weighed_from is not None)
+    return worst((base, *counted, *noted))
 
 
 def run_verdict(findings: Iterable[Finding], gaps: Sequence[CoverageGap]) -> Verdict:

@@ -14,17 +14,19 @@ from scanner.declared import DeclaredName, interpreter_type
 from scanner.detectors.base import Detector, Inspection, Subject, TypeName
 from scanner.errors import DetectorError, SandboxError
 from scanner.identify import TypeIdentifier
+from scanner.package_findings import package_findings, script_findings, weighed
+from scanner.packages import Package
 from scanner.programs import findings_of
 from scanner.progress import ProgressReporter
 from scanner.sandbox.messages import JobLimits
-from scanner.sandbox.pool import SandboxPool, UnpackJob
+from scanner.sandbox.pool import SandboxPool, Unpacked, UnpackJob
 from scanner.signatures import contradicts
 from scanner.threads import Threads
 from scanner.tree import Node
-from scanner.unpackers import HEAD_BYTES, TAIL_BYTES, unpackers_for
+from scanner.unpackers import HEAD_BYTES, TAIL_BYTES, UNPACKERS, unpackers_for
 from scanner.unpackers.base import Unpacker
 from scanner.verdict import run_verdict
-from shared.scan import ContentType, CoverageGap, CoverageReason, DetectorInfo, DetectorRun
+from shared.scan import ContentType, CoverageGap, CoverageReason, DetectorInfo, DetectorRun, Finding
 
 # Unpacking stops this long before the deadline, so that what came out is still listed.
 _MARGIN_SECONDS = 1.0
@@ -133,8 +135,7 @@ class Walk:
         ):
             if compared:
                 node.runs.append(_run_of(detector.info, inspection, shadow=detector.shadow))
-            node.findings.extend(inspection.findings)
-            self._progress.add_findings(node.name, node.size_bytes, inspection.findings)
+            self._found(node, weighed(inspection.findings, node.role, node.acts))
             covers = any(detector.covered.includes(type_name) for type_name in subject.types)
             if covers and not detector.shadow:
                 node.gaps.extend(inspection.gaps)
@@ -165,23 +166,13 @@ class Walk:
             self._progress.at("unpacking", node.name)
             for unpacker in unpackers:
                 await self._run_unpacker(node, content, unpacker)
+            await self._read_package(node)
         for inner in reversed(node.children):
             self._queue.put_nowait(inner)
 
     async def _run_unpacker(self, node: Node, content: ByteRange, unpacker: Unpacker) -> None:
-        settings = self._tools.settings
-        left = self._deadline - asyncio.get_running_loop().time()
-        seconds = max(_MIN_UNPACK_SECONDS, min(settings.sandbox_seconds, left - _MARGIN_SECONDS))
-        limits = JobLimits(
-            artifacts=self._artifacts_left,
-            unpacked_bytes=self._bytes_left,
-            member_bytes=settings.max_member_bytes,
-            ratio=settings.max_ratio,
-            cpu_seconds=math.ceil(settings.sandbox_seconds),
-        )
         try:
-            job = UnpackJob(unpacker, node.name, content, limits, seconds, self._passwords)
-            unpacked = await self._tools.sandbox.unpack(job)
+            unpacked = await self._sandboxed(node.name, content, unpacker)
         except SandboxError as error:
             node.gap(CoverageReason.ERROR, error.message)
             return
@@ -192,20 +183,56 @@ class Walk:
         if unpacked.program is not None:
             node.program = unpacked.program
             findings += findings_of(unpacked.program)
-        node.findings.extend(findings)
+        self._found(node, findings)
         if findings and node.runs:
             node.runs.append(_run_of(ACTIVE_CONTENT, Inspection(tuple(findings)), shadow=False))
-        self._progress.add_findings(node.name, node.size_bytes, findings)
         for child in unpacked.children:
-            gaps = [child.gap] if child.gap else []
-            node.children.append(
-                Node(
-                    child.name, child.origin, node.depth + 1, child.content.size, child.content, parent=node, gaps=gaps
-                )
-            )
+            inner = Node(child.name, child.origin, node.depth + 1, child.content.size, child.content, parent=node)
+            inner.gaps = [child.gap] if child.gap else []
+            inner.role, inner.acts = node.role, node.acts
+            node.children.append(inner)
             self._bytes_left -= child.content.size
         self._artifacts_left -= len(unpacked.children)
         self._progress.found(len(unpacked.children))
+
+    async def _sandboxed(self, name: str, content: ByteRange, unpacker: Unpacker) -> Unpacked:
+        """Run a job within what is left of the scan's limits. Raises SandboxError."""
+        settings = self._tools.settings
+        left = self._deadline - asyncio.get_running_loop().time()
+        limits = JobLimits(
+            artifacts=self._artifacts_left,
+            unpacked_bytes=self._bytes_left,
+            member_bytes=settings.max_member_bytes,
+            ratio=settings.max_ratio,
+            cpu_seconds=math.ceil(settings.sandbox_seconds),
+        )
+        seconds = max(_MIN_UNPACK_SECONDS, min(settings.sandbox_seconds, left - _MARGIN_SECONDS))
+        return await self._tools.sandbox.unpack(UnpackJob(unpacker, name, content, limits, seconds, self._passwords))
+
+    async def _read_package(self, node: Node) -> None:
+        """Give the files of a package their roles; a manifest that cannot be read leaves all at full weight."""
+        names = [child.name for child in node.children]
+        package = Package.of(names)
+        if package is None:
+            return
+        while (unread := package.unread()) is not None:
+            position, reader = unread
+            child = node.children[position]
+            try:
+                read = await self._sandboxed(child.name, child.content or ByteRange.of(b""), UNPACKERS[reader])
+            except SandboxError:
+                package.add(position, (), whole=False)
+            else:
+                package.add(position, read.facts, whole=not read.gaps and not child.gaps)
+        for position, child in enumerate(node.children):
+            child.role = package.role(position) or child.role
+            child.acts = package.install_scripts.get(position, child.acts)
+            self._found(child, script_findings(child.name, child.acts))
+        self._found(node, package_findings(package, names))
+
+    def _found(self, node: Node, findings: list[Finding]) -> None:
+        node.findings.extend(findings)
+        self._progress.add_findings(node.name, node.size_bytes, findings)
 
     def _note_uncovered(self, node: Node, types: frozenset[TypeName], unpackers: tuple[Unpacker, ...]) -> None:
         """Say which of the types no live detector covers; a pure container is covered by its content."""

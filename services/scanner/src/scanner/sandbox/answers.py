@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from scanner.sandbox.messages import MAX_DETAIL_CHARACTERS, MAX_NAME_CHARACTERS
+from scanner.sandbox.messages import MAX_DETAIL_CHARACTERS, MAX_FACT_CHARACTERS, MAX_NAME_CHARACTERS
+from scanner.unpackers.package_facts import Fact
 from scanner.unpackers.signs import Sign
 from shared.scan import CoverageGap, CoverageReason, Program
 
@@ -59,6 +60,14 @@ class SignSeen(_Answer):
     sign: Sign
 
 
+class FactSeen(_Answer):
+    """What a manifest or install script of a package does, or which file it names."""
+
+    kind: Literal["fact"]
+    fact: Fact
+    name: str = Field(max_length=MAX_FACT_CHARACTERS)
+
+
 class ProgramRead(_Answer):
     """The input is a program, and this is what its headers say."""
 
@@ -78,5 +87,5 @@ class JobDone(_Answer):
     kind: Literal["done"]
 
 
-AnyAnswer = WorkerReady | ChildFound | GapFound | SignSeen | ProgramRead | Unprepared | JobDone
+AnyAnswer = WorkerReady | ChildFound | GapFound | SignSeen | FactSeen | ProgramRead | Unprepared | JobDone
 ANSWERS: TypeAdapter[AnyAnswer] = TypeAdapter(Annotated[AnyAnswer, Field(discriminator="kind")])

@@ -2,7 +2,7 @@
 
 One JSON object a line over a socket pair. With each request travel two file descriptors: the
 input (read only) and the spool, one file that takes the bytes of all children one after another.
-The worker answers with any number of `child`, `gap` and `sign` lines and ends with `done`, or with
+The worker answers with any number of `child`, `gap`, `sign` and `fact` lines and ends with `done`, or with
 `unprepared` when it needs the libraries it was started without; the answers are read by
 `scanner.sandbox.answers`. Only the standard library is imported here, because a
 worker has to start fast and to hold little that a parser's bug could reach.
@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass, field
 MAX_LINE_BYTES = 64 * 1024
 MAX_NAME_CHARACTERS = 1000
 MAX_DETAIL_CHARACTERS = 300
+MAX_FACTS = 300
+MAX_FACT_CHARACTERS = 300
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,17 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scanner.config import EngineSettings
 from scanner.content import ByteRange, OpenFile
 from scanner.errors import SandboxError
-from scanner.sandbox.answers import ChildFound, GapFound, ProgramRead, SignSeen, Unprepared
-from scanner.sandbox.messages import JobLimits, UnpackRequest
+from scanner.sandbox.answers import AnyAnswer, ChildFound, FactSeen, GapFound, ProgramRead, SignSeen, Unprepared
+from scanner.sandbox.messages import MAX_FACTS, JobLimits, UnpackRequest
 from scanner.sandbox.process import JobFailedError, WorkerOptions, WorkerProcess
 from scanner.unpackers.base import Unpacker
+from scanner.unpackers.package_facts import Fact
 from scanner.unpackers.signs import Sign
 from shared.scan import CoverageGap, CoverageReason, Program
 
@@ -44,6 +45,7 @@ class Unpacked:
     children: tuple[Child, ...]
     gaps: tuple[CoverageGap, ...]
     signs: tuple[Sign, ...] = ()
+    facts: tuple[tuple[Fact, str], ...] = ()
     program: Program | None = None
     unprepared: bool = False
     """Nothing was done, because the worker lacks the libraries for it."""
@@ -131,36 +133,26 @@ class SandboxPool:
             self._give_back(worker)
 
     async def _run(self, worker: WorkerProcess, job: UnpackJob) -> Unpacked:
-        children: list[Child] = []
-        gaps: list[CoverageGap] = []
-        signs: list[Sign] = []
-        program: Program | None = None
         content, spool = job.content, OpenFile.spool(self._settings.work_dir)
         request = UnpackRequest(job.unpacker.name, job.name, content.offset, content.size, job.limits, job.passwords)
+        told = _Told(spool, job.limits)
         try:
             async with asyncio.timeout(job.seconds):
                 async for answer in worker.run(request, content.file, spool):
-                    if isinstance(answer, ChildFound):
-                        children.append(_child(answer, spool, job.limits, len(children)))
-                    elif isinstance(answer, GapFound):
-                        gaps.append(answer.gap.as_coverage())
-                    elif isinstance(answer, SignSeen):
-                        signs.append(answer.sign)
-                    elif isinstance(answer, ProgramRead):
-                        program = answer.program
-                    elif isinstance(answer, Unprepared):
+                    if isinstance(answer, Unprepared):
                         return Unpacked((), (), unprepared=True)
+                    told.take(answer)
         except TimeoutError:
             worker.kill()
-            gaps.append(_gap(CoverageReason.TIMEOUT, "Unpacking took longer than its time limit and was stopped."))
+            told.gaps.append(_gap(CoverageReason.TIMEOUT, "Unpacking took longer than its time limit and was stopped."))
         except JobFailedError as error:
             worker.kill()
             logger.warning("a sandbox worker was lost while unpacking %s: %s", job.unpacker.name, error)
-            gaps.append(_gap(error.reason, error.message))
+            told.gaps.append(_gap(error.reason, error.message))
         except asyncio.CancelledError:
             worker.kill()
             raise
-        return Unpacked(tuple(children), tuple(gaps), tuple(dict.fromkeys(signs)), program)
+        return told.unpacked()
 
     def _give_back(self, worker: WorkerProcess | None) -> None:
         if worker is not None and worker.alive and worker.jobs < self._settings.sandbox_jobs_per_worker:
@@ -185,6 +177,36 @@ class SandboxPool:
         return await WorkerProcess.start(self._command, self._folder, replace(self._options, prepared=prepared))
 
 
+@dataclass(slots=True)
+class _Told:
+    """What a worker has told of one job so far."""
+
+    spool: OpenFile
+    limits: JobLimits
+    children: list[Child] = field(default_factory=list)
+    gaps: list[CoverageGap] = field(default_factory=list)
+    signs: dict[Sign, None] = field(default_factory=dict)
+    facts: list[tuple[Fact, str]] = field(default_factory=list)
+    program: Program | None = None
+
+    def take(self, answer: AnyAnswer) -> None:
+        """Add one answer. Raises JobFailedError when it goes over the limits."""
+        if isinstance(answer, ChildFound):
+            self.children.append(_child(answer, self.spool, self.limits, len(self.children)))
+        elif isinstance(answer, GapFound):
+            self.gaps.append(answer.gap.as_coverage())
+        elif isinstance(answer, SignSeen):
+            self.signs[answer.sign] = None
+        elif isinstance(answer, FactSeen):
+            self.facts.append(_fact(answer, len(self.facts)))
+        elif isinstance(answer, ProgramRead):
+            self.program = answer.program
+
+    def unpacked(self) -> Unpacked:
+        """Return all of it."""
+        return Unpacked(tuple(self.children), tuple(self.gaps), tuple(self.signs), tuple(self.facts), self.program)
+
+
 def _child(answer: ChildFound, spool: OpenFile, limits: JobLimits, index: int) -> Child:
     """Check a child against the limits and the spool: what the worker says is not trusted."""
     end = answer.start + answer.size
@@ -192,6 +214,12 @@ def _child(answer: ChildFound, spool: OpenFile, limits: JobLimits, index: int) -
         raise JobFailedError(CoverageReason.ERROR, "The sandbox worker broke its limits and was stopped.")
     gap = answer.gap.as_coverage() if answer.gap else None
     return Child(answer.name, answer.origin, ByteRange(spool, answer.start, answer.size), gap)
+
+
+def _fact(answer: FactSeen, index: int) -> tuple[Fact, str]:
+    if index >= MAX_FACTS:
+        raise JobFailedError(CoverageReason.ERROR, "The sandbox worker broke its limits and was stopped.")
+    return answer.fact, answer.name
 
 
 def _gap(reason: CoverageReason, detail: str) -> CoverageGap:

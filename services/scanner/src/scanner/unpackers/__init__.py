@@ -8,8 +8,10 @@ from __future__ import annotations
 from scanner.unpackers.base import Unpacker
 from scanner.unpackers.compressed import BZIP2, GZIP, XZ
 from scanner.unpackers.encodings import ENCODINGS, PLAIN_TEXT
+from scanner.unpackers.install_script import InstallScriptReader
 from scanner.unpackers.libarchive import LIBARCHIVE
 from scanner.unpackers.mail import MailUnpacker
+from scanner.unpackers.manifests import NpmManifestReader, PyprojectReader
 from scanner.unpackers.markup import MarkupUnpacker
 from scanner.unpackers.office_part import OfficePartUnpacker
 from scanner.unpackers.ole import OleUnpacker
@@ -39,6 +41,9 @@ _ALL: tuple[Unpacker, ...] = (
     MarkupUnpacker(),
     ENCODINGS,
     PLAIN_TEXT,
+    NpmManifestReader(),
+    PyprojectReader(),
+    InstallScriptReader(),
 )
 UNPACKERS: dict[str, Unpacker] = {unpacker.name: unpacker for unpacker in _ALL}
 

@@ -12,7 +12,14 @@ from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import BinaryIO, Protocol
 
-from scanner.sandbox.messages import MAX_DETAIL_CHARACTERS, MAX_NAME_CHARACTERS, JobLimits
+from scanner.sandbox.messages import (
+    MAX_DETAIL_CHARACTERS,
+    MAX_FACT_CHARACTERS,
+    MAX_FACTS,
+    MAX_NAME_CHARACTERS,
+    JobLimits,
+)
+from scanner.unpackers.package_facts import Fact
 from scanner.unpackers.signs import Sign
 
 CHUNK_BYTES = 256 * 1024
@@ -78,6 +85,7 @@ class Sink:
         self._lines_bytes = 0
         self._gaps: Counter[tuple[GapReason, str]] = Counter()
         self._signs: dict[Sign, None] = {}
+        self._facts: dict[tuple[Fact, str], None] = {}
 
     def check_room(self) -> None:
         """Raise LimitReachedError when no further child may be stored."""
@@ -152,14 +160,22 @@ class Sink:
         """Say that the input does something by itself; said once, however often it does it."""
         self._signs[sign] = None
 
+    def fact(self, fact: Fact, name: str = "") -> None:
+        """Say what a manifest or install script does, or which file it names; names over the limit are left out."""
+        # What a script does is never crowded out by what it names.
+        if not name or len(self._facts) < MAX_FACTS - len(Fact):
+            self._facts[(fact, _speakable(name, MAX_FACT_CHARACTERS))] = None
+
     def program(self, headers: dict[str, object]) -> None:
         """Tell what the headers of a program say, in the shape of `shared.scan.Program`."""
         self._tell({"kind": "program", "program": headers})
 
     def finish(self) -> None:
-        """Tell the signs, the gaps and the end of the job."""
+        """Tell the signs, the facts, the gaps and the end of the job."""
         for sign in self._signs:
             self._tell({"kind": "sign", "sign": sign})
+        for fact, name in self._facts:
+            self._tell({"kind": "fact", "fact": fact, "name": name})
         for (reason, detail), count in self._gaps.items():
             times = f" ({count} times)" if count > 1 else ""
             self._tell({"kind": "gap", "gap": {"reason": reason, "detail": detail + times}})

@@ -50,7 +50,8 @@ rule python_install_hook
         $source = /\b(b64decode\s*\(|marshal\.loads\s*\(|Fernet\s*\(|discord(app)?\.com\/api\/webhooks\/|api\.telegram\.org\/bot|pastebin\.com\/raw\/|transfer\.sh\/|powershell[^\n]{0,80}(-enc|hidden))/ nocase
         $send = /\b(requests\.(get|post)|urlopen|urlretrieve)\s*\([^\n]{0,200}(gethostname|getuser|environ|getcwd|platform\.node|\.oast|oastify|burpcollaborator|pipedream|webhook\.site|interact\.sh|ngrok)/ nocase
     condition:
-        $setup and $hook and $class and (($run and $source) or $send)
+        // a file by itself: in a tar archive each string may come from another member
+        $setup and $hook and $class and (($run and $source) or $send) and filesize < 1MB
 }
 
 rule script_steals_chat_tokens
@@ -65,7 +66,7 @@ rule script_steals_chat_tokens
         $store = /Local Storage[\\\/]{1,4}leveldb/ nocase
         $place = /\b(ROAMING|APPDATA|LOCALAPPDATA)\b/
     condition:
-        all of them
+        all of them and filesize < 2MB
 }
 
 rule node_install_script_fetches_code

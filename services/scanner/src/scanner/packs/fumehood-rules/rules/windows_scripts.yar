@@ -47,7 +47,7 @@ rule script_runs_hidden_powershell
         $hidden = /powershell[^\r\n]{0,120}-(w|win|windowstyle)\s+(hidden|1\b)/ nocase ascii wide
         $bypass = /powershell[^\r\n]{0,120}(-ep|-exec(utionpolicy)?)\s+bypass[^\r\n]{0,300}(http|frombase64|-enc)/ nocase ascii wide
     condition:
-        $object and any of ($hidden, $bypass)
+        $object and any of ($hidden, $bypass) and filesize < 2MB
 }
 
 rule html_application_dropper
