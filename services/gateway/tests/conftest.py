@@ -24,7 +24,18 @@ from gateway.config import Settings
 from gateway.context import Context
 from gateway.main import create_app
 from gateway.models.accounts import User
-from shared.clients import NewSubscription, ScanDetail, ScanSummary
+from shared.clients import (
+    Comparison,
+    NewSubscription,
+    PastScan,
+    RescanEstimate,
+    RescanJob,
+    RescanState,
+    ScanDetail,
+    ScanFilter,
+    ScanSummary,
+    ShadowVersion,
+)
 from shared.clients.notifier import Subscription
 from shared.clients.upload import Submission
 from shared.clock import now
@@ -49,6 +60,8 @@ class World:
     submissions: dict[str, Submission] = field(default_factory=dict)
     scans: dict[str, ScanDetail] = field(default_factory=dict)
     webhooks: dict[str, Subscription] = field(default_factory=dict)
+    comparisons: dict[str, Comparison] = field(default_factory=dict)
+    rescan: RescanJob | None = None
     calls: list[tuple[str, Caller]] = field(default_factory=list)
     queries: list[dict[str, str]] = field(default_factory=list)
     received_bytes: int = 0
@@ -150,6 +163,9 @@ def _add_results(app: FastAPI, world: World) -> None:
     async def read(submission_id: str, caller: Calling) -> ScanDetail:
         return world.visible_scan(submission_id, caller)
 
+    _add_rescans(app, world)
+    _add_shadows(app, world)
+
     @app.get("/internal/v1/files/{sha256}")
     async def file(sha256: str, caller: Calling) -> dict[str, Any]:
         scans = [scan for scan in world.scans.values() if caller.may_see(scan.user_id) and scan.sha256 == sha256]
@@ -158,6 +174,60 @@ def _add_results(app: FastAPI, world: World) -> None:
         summary = scans[-1].model_dump(mode="json")
         seen = {"first_seen_at": TIME.isoformat(), "last_seen_at": TIME.isoformat(), "submissions": [summary]}
         return {name: summary[name] for name in ("sha256", "size_bytes", "verdict", "coverage")} | seen
+
+
+def _add_rescans(app: FastAPI, world: World) -> None:
+    @app.post("/internal/v1/submissions/{submission_id}/rescan", status_code=202)
+    async def rescan(submission_id: str, caller: Calling) -> None:
+        scan = world.visible_scan(submission_id, caller)
+        if scan.open:
+            raise ConflictError("This file is being scanned right now.")
+        asked = PastScan(
+            scan_id="rescan-1", status=ScanStatus.QUEUED, verdict=Verdict.UNKNOWN, coverage=CoverageLevel.NONE,
+            requested_at=TIME,
+        )  # fmt: skip
+        world.scans[submission_id] = scan.model_copy(update={"rescan": asked})
+
+    @app.post("/internal/v1/rescans/estimate")
+    async def estimate(where: ScanFilter, caller: Calling) -> RescanEstimate:
+        return RescanEstimate(submissions=len(world.scans))
+
+    @app.post("/internal/v1/rescans", status_code=201)
+    async def start(where: ScanFilter, caller: Calling) -> RescanJob:
+        world.rescan = RescanJob(
+            id="job-1", user_id=caller.user_id, state=RescanState.RUNNING, filters=where, created_at=TIME,
+            total=len(world.scans), requested=0, ended=0, changed=0, unfinished=0, gone=0,
+        )  # fmt: skip
+        return world.rescan
+
+    @app.get("/internal/v1/rescans/latest")
+    async def latest(caller: Calling) -> RescanJob:
+        if world.rescan is None:
+            raise NotFoundError("There was no rescan yet.")
+        return world.rescan
+
+    @app.post("/internal/v1/rescans/{rescan_id}/{act}")
+    async def change(rescan_id: str, act: str, caller: Calling) -> RescanJob:
+        if world.rescan is None:
+            raise NotFoundError("There is no such rescan.")
+        world.rescan = world.rescan.model_copy(update={"state": RescanState.PAUSED})
+        return world.rescan
+
+
+def _add_shadows(app: FastAPI, world: World) -> None:
+    @app.get("/internal/v1/shadows")
+    async def shadows(caller: Calling) -> list[ShadowVersion]:
+        return [
+            ShadowVersion(detector=c.detector, version=c.version, artifacts=c.artifacts, first_at=TIME, last_at=TIME)
+            for c in world.comparisons.values()
+        ]
+
+    @app.get("/internal/v1/shadows/{detector}")
+    async def compare(detector: str, request: Request, caller: Calling) -> Comparison:
+        world.queries.append(dict(request.query_params))
+        if detector not in world.comparisons or request.query_params.get("reference") == "none":
+            raise NotFoundError("No version of it ran in shadow.")
+        return world.comparisons[detector]
 
 
 def _add_reports(app: FastAPI, world: World) -> None:

@@ -17,12 +17,13 @@ from shared.testing.bus import envelope, until
 
 
 def started(number: int = 1, user_id: str = "alice") -> ScanStartedV1:
-    return ScanStartedV1(submission_id=f"s-{number}", scan_id="x", user_id=user_id, started_at=now())
+    return ScanStartedV1(submission_id=f"s-{number}", scan_id=f"x-{number}", user_id=user_id, started_at=now())
 
 
 def uploaded(number: int = 1) -> FileUploadedV1:
     return FileUploadedV1(
-        submission_id=f"s-{number}", scan_id="x", user_id="alice", name="a", accepted_at=now(), deadline_at=now(),
+        submission_id=f"s-{number}", scan_id=f"x-{number}", user_id="alice", name="a",
+        accepted_at=now(), deadline_at=now(),
         file=ObjectRef(key="files/a", sha256="a" * 64, size_bytes=1),
     )  # fmt: skip
 
@@ -35,7 +36,7 @@ async def test_progress_is_seen_by_other_replicas(bus: Bus, cache: Redis, monkey
         envelope(
             ScanProgressedV1(
                 submission_id="s-1",
-                scan_id="x",
+                scan_id="x-1",
                 user_id="alice",
                 stage="unpacking",
                 artifacts_found=5,
@@ -45,15 +46,15 @@ async def test_progress_is_seen_by_other_replicas(bus: Bus, cache: Redis, monkey
     )
 
     async def shared() -> bool:
-        return await there.progress("s-1") is not None
+        return await there.progress("x-1") is not None
 
     await until(shared, timeout_seconds=3)
     await here.close()
 
-    progress = await there.progress("s-1")
+    progress = await there.progress("x-1")
     assert progress is not None
     assert (progress.stage, progress.artifacts_done, progress.artifacts_found) == ("unpacking", 2, 5)
-    assert 0 < await cache.ttl("t:progress:s-1") <= live.PROGRESS_SECONDS
+    assert 0 < await cache.ttl("t:progress:x-1") <= live.PROGRESS_SECONDS
 
 
 async def test_a_slow_watcher_keeps_only_the_latest_of_a_bounded_number(bus: Bus, cache: Redis) -> None:
@@ -92,7 +93,7 @@ async def test_an_expired_scan_has_ended(bus: Bus, cache: Redis) -> None:
     hub = LiveHub(bus, cache, "t:")
     await hub.receive(envelope(started(1)))
     expired = ScanExpiredV1(
-        submission_id="s-1", scan_id="x", user_id="alice", sha256="a" * 64, size_bytes=1, name="a", reason="late",
+        submission_id="s-1", scan_id="x-1", user_id="alice", sha256="a" * 64, size_bytes=1, name="a", reason="late",
         expired_at=now(),
     )  # fmt: skip
     with hub.watch() as watch:
@@ -100,7 +101,7 @@ async def test_an_expired_scan_has_ended(bus: Bus, cache: Redis) -> None:
         (update,) = await watch.take(1)
 
     assert update.status is ScanStatus.EXPIRED
-    assert await hub.progress("s-1") is None
+    assert await hub.progress("x-1") is None
 
 
 async def test_without_the_cache_the_hub_goes_on(bus: Bus, cache: Redis, cache_server: Any, monkeypatch: Any) -> None:
@@ -111,6 +112,6 @@ async def test_without_the_cache_the_hub_goes_on(bus: Bus, cache: Redis, cache_s
     await hub.receive(envelope(started(1)))
     await asyncio.sleep(0.05)
 
-    assert await hub.progress("s-1") is not None
-    assert await hub.progress("s-2") is None
+    assert await hub.progress("x-1") is not None
+    assert await hub.progress("x-2") is None
     await hub.close()

@@ -16,6 +16,14 @@ from gateway.views.artifacts import artifact_rows
 from gateway.views.rendering import PACKAGE_ROOT, TEMPLATES_ROOT, static_url
 from gateway.views.text import file_name, when
 from gateway.views.verdicts import coverage_view, scan_mark
+from shared.clients import (
+    ChangedArtifact,
+    Comparison,
+    LiveDetector,
+    PastScan,
+    ShadowVersion,
+    VerdictPair,
+)
 from shared.events import ArtifactFinding
 from shared.presentation.text import count_text, duration_text, plain_name, shorten, size_text
 from shared.presentation.tree import in_tree_order
@@ -137,6 +145,44 @@ def running_scan(status: ScanStatus = ScanStatus.SCANNING) -> views.ScanView:
     return views.scan_view(facts(status), None, progress, NOW)
 
 
+def rescanned(status: ScanStatus) -> views.ScanView:
+    """A scan that changed the verdict, with an earlier one, while the next one waits or runs."""
+    root = artifact(0, None, Verdict.MALICIOUS)
+    changed = facts(ScanStatus.COMPLETED, Verdict.MALICIOUS).model_copy(update={"previous_verdict": Verdict.CLEAN})
+    earlier = PastScan(
+        scan_id="1", status=ScanStatus.FAILED, verdict=Verdict.UNKNOWN, coverage=CoverageLevel.NONE,
+        requested_at=NOW, finished_at=NOW, reason=HOSTILE,
+    )  # fmt: skip
+    progress = None if status is ScanStatus.QUEUED else views.LiveProgress(artifacts_done=2, artifacts_found=5)
+    asked = earlier.model_copy(update={"status": status, "finished_at": None, "reason": None})
+    return views.scan_view(changed, document(root), progress, NOW, rescan=asked, history=(earlier,))
+
+
+def comparison(**changes: object) -> Comparison:
+    change = ChangedArtifact(
+        submission_id="1", submission_name=HOSTILE, submission_verdict=Verdict.CLEAN, artifact_name=HOSTILE + ".php",
+        sha256="0" * 64, now=None, then=Verdict.MALICIOUS, live_score=None, shadow_score=0.97, looked_at=NOW,
+    )  # fmt: skip
+    values: dict[str, object] = {
+        "detector": "model", "version": HOSTILE, "reference": "model", "first_at": NOW, "last_at": NOW,
+        "others": (LiveDetector(name="model", versions=(HOSTILE,), artifacts=3),),
+        "artifacts": 3, "alone": 1, "agreed": 2,
+        "pairs": (
+            VerdictPair(live=Verdict.CLEAN, shadow=Verdict.CLEAN, artifacts=2),
+            VerdictPair(live=Verdict.CLEAN, shadow=Verdict.MALICIOUS, artifacts=1),
+        ),
+        "live_scores": (3, 0, 0, 0, 0, 0, 0, 0, 0, 0), "shadow_scores": (2, 0, 0, 0, 0, 0, 0, 0, 0, 1),
+        "newly_flagged": 1, "no_longer_flagged": 0, "otherwise_flagged": 0, "changed": (change,),
+    }  # fmt: skip
+    return Comparison.model_validate(values | changes)
+
+
+def shadows(found: Comparison | None) -> views.ShadowsPage:
+    version = ShadowVersion(detector="model", version=HOSTILE, artifacts=4, first_at=NOW, last_at=NOW)
+    known = () if found is None else (version,)
+    return views.shadows_page(SHELL, known, version if known else None, found, NOW, period="7")
+
+
 ROW = views.submission_row(facts(ScanStatus.COMPLETED, Verdict.UNKNOWN), NOW)
 FILTERS = views.SubmissionFilters(name=HOSTILE, sha256="ab", verdict=Verdict.CLEAN, after=date(2026, 1, 2))
 HOOK = views.WebhookRow(
@@ -163,6 +209,12 @@ VIEWS: list[tuple[str, BaseModel]] = [
     ("pages/submissions.html", views.SubmissionsPage(shell=SHELL, filters=FILTERS, rows=(ROW,), next_cursor=HOSTILE)),
     ("pages/submissions.html", views.SubmissionsPage(shell=SHELL, filters=FILTERS, rows=())),
     ("pages/settings.html", views.SettingsPage(**dict(SECTION), base_url=HOSTILE)),
+    ("pages/scan.html", views.ScanPage(shell=SHELL, scan=rescanned(ScanStatus.QUEUED))),
+    ("pages/scan.html", views.ScanPage(shell=SHELL, scan=rescanned(ScanStatus.SCANNING))),
+    ("pages/shadows.html", shadows(None)),
+    ("pages/shadows.html", shadows(comparison())),
+    ("pages/shadows.html", shadows(comparison(artifacts=0, pairs=(), live_scores=(0,) * 10, shadow_scores=(0,) * 10))),
+    ("pages/shadows.html", shadows(comparison(live_scores=(0,) * 10, shadow_scores=(0,) * 10, changed=()))),
     ("pages/error.html", views.error_page(SHELL, 429, HOSTILE, HOSTILE, retry_after_seconds=3)),
     ("partials/scan_live.html", views.ScanLive(scan=completed_scan())),
     ("partials/submission_chip.html", views.SubmissionChip(row=ROW)),
@@ -474,3 +526,43 @@ def test_every_status_has_an_error_page(status: int, title: str) -> None:
 def test_chips_begin_as_the_script_expects_them() -> None:
     html = views.render("partials/submission_chip.html", views.SubmissionChip(row=ROW))
     assert html.lstrip().startswith('<span id="submission-sub"')
+
+
+def test_a_verdict_that_changed_and_the_scan_before_it_are_shown() -> None:
+    page = views.render("pages/scan.html", views.ScanPage(shell=SHELL, scan=rescanned(ScanStatus.SCANNING)))
+
+    assert "Changed from Clean to Malicious when scanned again." in page
+    assert "Being scanned again" in page
+    assert "2 of 5 found so far" in page
+    assert "Scan failed" in page
+    assert "Scan again" not in page
+
+
+def test_a_submission_that_changed_says_so_in_lists() -> None:
+    same = facts(ScanStatus.COMPLETED, Verdict.CLEAN).model_copy(update={"previous_verdict": Verdict.CLEAN})
+    other = same.model_copy(update={"previous_verdict": Verdict.MALICIOUS})
+
+    assert views.submission_row(same, NOW).changed_from is None
+    assert views.submission_row(other, NOW).changed_from == "Malicious"
+
+
+def test_a_comparison_in_words_and_bars() -> None:
+    view = views.comparison_view(comparison(), NOW)
+
+    assert (view.agreement, view.agreed, view.artifacts, view.would_change) == ("66.7 %", 2, 3, 1)
+    by_live = {row.mark.label: [cell.artifacts for cell in row.cells] for row in view.rows}
+    assert by_live["Clean"] == [1, 0, 0, 2]
+    assert sum(cell.artifacts for row in view.rows for cell in row.cells) == 3
+    assert [(bar.live, bar.shadow) for bar in view.bars][::9] == [(3, 2), (0, 1)]
+    assert (view.bars[0].live_height, view.bars[1].live_height) == (100, 0)
+
+
+@pytest.mark.parametrize(("agreed", "text"), [(100_000, "100 %"), (99_999, "99.9 %"), (0, "0.0 %")])
+def test_agreement_is_full_only_when_all_agree(agreed: int, text: str) -> None:
+    assert views.comparison_view(comparison(agreed=agreed, artifacts=100_000), NOW).agreement == text
+
+
+def test_a_single_file_is_seen_beside_many() -> None:
+    many = comparison(live_scores=(10**9,) + (0,) * 9, shadow_scores=(10**9,) + (0,) * 8 + (1,))
+
+    assert views.comparison_view(many, NOW).bars[9].shadow_height >= 3

@@ -59,6 +59,34 @@ async def test_every_event_becomes_a_webhook_once(service: NotifierService, alic
     assert datetime.fromisoformat(body["timestamp"]) == message.time
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"previous_verdict": Verdict.CLEAN}, True),
+        ({"previous_verdict": Verdict.MALICIOUS}, False),
+        ({"previous_verdict": Verdict.CLEAN, "status": ScanStatus.FAILED, "verdict": Verdict.UNKNOWN}, False),
+    ],
+)
+async def test_a_rescan_is_told_of_only_if_it_changed_the_verdict(
+    service: NotifierService, alice: Caller, changes: dict[str, object], *, told: bool
+) -> None:
+    await service.create_subscription(alice, NewSubscription(url="https://example.org/"))
+    router = create_event_router(service)
+
+    await router.handle(envelope(ScanRecordedV1.model_validate(SUBJECT | FILE | RECORDED | changes)))
+
+    assert len(await service.claim(10, ())) == told
+
+
+async def test_a_rescan_that_expired_is_not_told_of(service: NotifierService, alice: Caller) -> None:
+    await service.create_subscription(alice, NewSubscription(url="https://example.org/"))
+    expired = {"reason": "late", "expired_at": MOMENT, "previous_verdict": Verdict.CLEAN}
+
+    await create_event_router(service).handle(envelope(ScanExpiredV1.model_validate(SUBJECT | FILE | expired)))
+
+    assert await service.claim(10, ()) == []
+
+
 def test_there_is_a_handler_for_every_event_that_names_the_notifier() -> None:
     assert {event.type for event in EVENTS.values() if "notifier" in event.consumers} == set(ANNOUNCED_TYPES)
     assert {event.type for event in EXAMPLES} == set(ANNOUNCED_TYPES)

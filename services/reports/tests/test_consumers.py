@@ -51,6 +51,14 @@ def scan(make_scan: MakeScan, known: Any) -> ScanDetail:
     return made
 
 
+async def test_a_rescan_that_says_what_was_known_gets_no_report(
+    scan: ScanDetail, feed: Feed, database: Database
+) -> None:
+    await feed(recorded(scan, previous_verdict=scan.verdict))
+
+    assert await published(database) == []
+
+
 async def test_a_recorded_scan_gets_its_report(
     scan: ScanDetail, feed: Feed, database: Database, objects: FileObjectStore
 ) -> None:

@@ -21,6 +21,7 @@ from shared.testing.scans import (
     make_artifact,
     make_document,
     make_finding,
+    make_program,
 )
 
 MakeScan = Callable[..., ScanDetail]
@@ -116,6 +117,21 @@ def test_html_and_pdf_say_what_json_says(make_scan: MakeScan) -> None:
         assert "Malicious" in text
         assert "2detectorsfoundknownorlikelythreatsin1of3files.Noteverythingwaslookedat." in text
         assert "lines1\N{EN DASH}2,bytes6\N{EN DASH}31" in text
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_the_headers_of_a_program_are_in_every_format(make_scan: MakeScan, name: str) -> None:
+    section = make_program().sections[0].model_copy(update={"name": name[:40]})
+    program = make_program(sections=(section,) * 20, section_count=30, signer=name[:200])
+    report = Report.of(make_scan(make_document([make_artifact(program=program)])), IDENTITY)
+
+    assert Report.model_validate_json(render_json(report)).artifacts[0].program == program
+    page = _Reader(render_screen(report))
+    assert page.tags & {"script", "img", "link"} == set()
+    for text in (_squeezed("".join(page.text)), _pdf_text(report)):
+        assert "Packedwith:UPX" in text
+        assert "7.91" in text
+        assert "and14moresections" in text
 
 
 def test_an_expired_scan_gets_an_honest_report(make_lost_scan: MakeScan) -> None:

@@ -38,6 +38,7 @@ class Context:
     bus: Bus
     accounts: AccountService
     submissions: SubmissionService
+    results: ResultsClient
     notifier: NotifierClient
     live: LiveHub
     sessions: SessionStore
@@ -92,6 +93,7 @@ async def open_context(
             bus=bus,
             accounts=AccountService(database, passwords or Passwords(), limits, settings),
             submissions=SubmissionService(upload, results, reports, live),
+            results=results,
             notifier=notifier,
             live=live,
             sessions=SessionStore(

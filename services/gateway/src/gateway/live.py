@@ -70,6 +70,7 @@ class LiveHub:
         self._watches: set[Watch] = set()
         self._progress: OrderedDict[str, Progress] = OrderedDict()
         self._ended: OrderedDict[str, None] = OrderedDict()
+        self._rescans: OrderedDict[str, None] = OrderedDict()
         self._unsaved: set[str] = set()
         self._tap: Subscription | None = None
         self._saver: asyncio.Task[None] | None = None
@@ -102,33 +103,37 @@ class LiveHub:
         update = update_of(message)
         if update is None or self._is_late(update):
             return
+        if update.rescan:
+            _remember(self._rescans, update.scan_id, None)
+        elif update.scan_id in self._rescans:
+            update = update.model_copy(update={"rescan": True})
         if update.status.terminal:
-            _remember(self._ended, update.submission_id, None)
-            self._progress.pop(update.submission_id, None)
+            _remember(self._ended, update.scan_id, None)
+            self._progress.pop(update.scan_id, None)
         elif update.progress is not None:
-            _remember(self._progress, update.submission_id, update.progress)
-            self._unsaved.add(update.submission_id)
+            _remember(self._progress, update.scan_id, update.progress)
+            self._unsaved.add(update.scan_id)
         for watch in self._watches:
             watch.offer(update)
 
-    async def progress(self, submission_id: str) -> Progress | None:
+    async def progress(self, scan_id: str) -> Progress | None:
         """Return how far a running scan is, if that is known; never raises."""
-        if submission_id in self._ended:
+        if scan_id in self._ended:
             return None
-        if (progress := self._progress.get(submission_id)) is not None:
+        if (progress := self._progress.get(scan_id)) is not None:
             return progress
         try:
             with unavailable_when_away():
-                saved = await self._cache.get(self._prefix + submission_id)
+                saved = await self._cache.get(self._prefix + scan_id)
         except UnavailableError:
             return None
         return Progress.model_validate_json(saved) if saved else None
 
     def _is_late(self, update: Update) -> bool:
         """Return whether something later is known: transient events may overtake each other."""
-        if update.submission_id in self._ended:
+        if update.scan_id in self._ended:
             return True
-        return update.status is ScanStatus.QUEUED and update.submission_id in self._progress
+        return update.status is ScanStatus.QUEUED and update.scan_id in self._progress
 
     async def _save_for_ever(self) -> None:
         while True:
@@ -145,8 +150,8 @@ class LiveHub:
             return
         with unavailable_when_away():
             async with self._cache.pipeline(transaction=False) as pipeline:
-                for submission_id, progress in known.items():
-                    pipeline.set(self._prefix + submission_id, progress.model_dump_json(), ex=PROGRESS_SECONDS)
+                for scan_id, progress in known.items():
+                    pipeline.set(self._prefix + scan_id, progress.model_dump_json(), ex=PROGRESS_SECONDS)
                 await pipeline.execute()
 
 

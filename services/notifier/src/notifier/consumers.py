@@ -1,4 +1,4 @@
-"""Events in: everything that subscribers may hear of."""
+"""Events in: everything that subscribers may hear of. A rescan is told of only if it changed the verdict."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ def create_event_router(service: NotifierService) -> EventRouter:
 
     @router.on(ScanRecordedV1)
     async def announce_recorded_scan(event: ScanRecordedV1, meta: EventMeta) -> None:
-        await service.announce(_announcement(event, meta))
+        if event.is_news:
+            await service.announce(_announcement(event, meta))
 
     @router.on(ScanExpiredV1)
     async def announce_expired_scan(event: ScanExpiredV1, meta: EventMeta) -> None:
-        await service.announce(_announcement(event, meta))
+        if event.is_news:
+            await service.announce(_announcement(event, meta))
 
     @router.on(ReportReadyV1)
     async def announce_ready_report(event: ReportReadyV1, meta: EventMeta) -> None:

@@ -54,7 +54,9 @@ class ReportsService:
         self._making: WeakValueDictionary[tuple[str, ReportFormat], asyncio.Lock] = WeakValueDictionary()
 
     async def report_recorded(self, event: ScanRecordedV1, event_id: str) -> None:
-        """Make the formats that are wanted of every scan."""
+        """Make the formats that are wanted of every scan; none of a rescan that says what was known."""
+        if not event.is_news:
+            return
         await self._make_and_announce(event, event_id, self._formats)
 
     async def report_requested(self, event: ReportRequestedV1, event_id: str) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from reports.models import Report
 from shared.clock import aware
+from shared.presentation.programs import ProgramView, program_view
 from shared.presentation.text import count_text, duration_text, size_text
 from shared.presentation.tree import most_telling, worst_findings
 from shared.presentation.words import (
@@ -26,6 +27,7 @@ from shared.presentation.words import (
 from shared.scan import Artifact, Coverage, DetectorInfo, Finding, Frozen, ScanStatus, Verdict
 
 _DEEPEST_INDENT = 8
+_SECTIONS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class ArtifactView(Frozen):
     verdict: str
     coverage: str
     findings: int
+    program: ProgramView | None
 
 
 class DetectorView(Frozen):
@@ -200,7 +203,15 @@ def _artifact(artifact: Artifact) -> ArtifactView:
         verdict=VERDICT_LABELS[artifact.verdict],
         coverage=_coverage_text(artifact.coverage),
         findings=sum(not finding.shadow for finding in artifact.findings),
+        program=_program(artifact),
     )
+
+
+def _program(artifact: Artifact) -> ProgramView | None:
+    """Return the headers, with sections where somebody will look for them."""
+    if artifact.program is None:
+        return None
+    return program_view(artifact.program, _SECTIONS if artifact.findings or artifact.id == 0 else 0)
 
 
 def _coverage_text(coverage: Coverage) -> str:

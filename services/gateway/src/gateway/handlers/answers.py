@@ -55,21 +55,25 @@ async def rows_of(
 async def scan_of(context: Context, identity: Identity, detail: ScanDetail) -> views.ScanView:
     """Return a submission as the scan page shows it."""
     facts = _facts(detail, await _emails(context, identity, (detail,)))
-    progress = await context.live.progress(detail.id)
-    return views.scan_view(facts, _document(detail), _live_progress(progress), now())
+    running = detail.rescan.scan_id if detail.rescan else detail.scan_id
+    progress = await context.live.progress(running)
+    return views.scan_view(
+        facts, _document(detail), _live_progress(progress), now(), rescan=detail.rescan, history=detail.history
+    )
 
 
 def row_of_update(update: Update) -> views.SubmissionRow:
     """Return an update as a row, of which lists replace only the chip."""
+    stays = update.previous_verdict is not None and update.status is not ScanStatus.COMPLETED
     facts = views.SubmissionFacts(
         id=update.submission_id,
         file_name=update.name,
         size_bytes=update.size_bytes,
         sha256=update.sha256,
-        status=update.status,
+        status=ScanStatus.COMPLETED if stays else update.status,
         submitted_at=update.at,
-        verdict=update.verdict,
-        coverage=update.coverage,
+        verdict=update.previous_verdict if stays else update.verdict,
+        coverage=None if stays else update.coverage,
     )
     return views.submission_row(facts, now())
 
@@ -92,6 +96,7 @@ def _facts(summary: ScanSummary, emails: dict[str, str]) -> views.SubmissionFact
         finished_at=summary.finished_at,
         deadline_at=summary.deadline_at,
         failure=summary.reason,
+        previous_verdict=summary.previous_verdict,
         submitted_by=emails.get(summary.user_id),
     )
 

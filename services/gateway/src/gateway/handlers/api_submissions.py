@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from gateway.handlers.dependencies import ApiIdentity, CurrentContext, PathId
+from gateway.handlers.dependencies import ApiIdentity, ClientAddress, CurrentContext, PathId
 from gateway.handlers.problems import problems
 from gateway.handlers.reports import ReportResponse
+from gateway.models.accounts import Action
 from gateway.models.api import SubmissionAnswer, SubmissionList
 from shared.clients import ScanFilter
 from shared.events import ReportFormat
@@ -51,11 +52,30 @@ async def read_submission(
     identity: ApiIdentity,
     submission_id: PathId,
     wait: Annotated[
-        float, Query(ge=0, le=60, description="Answer when the scan has ended, at the latest after this many seconds.")
+        float,
+        Query(ge=0, le=60, description="Answer when no scan of it is open, at the latest after this many seconds."),
     ] = 0,
 ) -> SubmissionAnswer:
     """Return status, verdict, coverage, and every artifact with its findings."""
     return SubmissionAnswer.of(await context.submissions.wait(identity.caller, submission_id, wait))
+
+
+@router.post(
+    "/{submission_id}/rescan",
+    status_code=202,
+    summary="Scan a submission again",
+    responses=problems(401, 403, 404, 409, 422, 429, 503),
+)
+async def rescan_submission(
+    context: CurrentContext, identity: ApiIdentity, address: ClientAddress, submission_id: PathId
+) -> SubmissionAnswer:
+    """Have it scanned with the detectors of today. The present verdict stays until the new scan has completed.
+
+    The answer has the new scan as `rescan`; read the submission with `wait` until that is null.
+    """
+    await context.submissions.rescan(identity.caller, submission_id)
+    await context.accounts.record(identity.user, Action.RESCAN_REQUESTED, address, target=submission_id)
+    return SubmissionAnswer.of(await context.submissions.detail(identity.caller, submission_id))
 
 
 @router.get(
@@ -67,7 +87,7 @@ async def read_submission(
 async def download_report(
     context: CurrentContext, identity: ApiIdentity, submission_id: PathId, form: ReportFormat
 ) -> Response:
-    """Return the report of the latest ended scan as JSON, self-contained HTML or PDF."""
+    """Return the report of the scan that counts as JSON, self-contained HTML or PDF."""
     return await ReportResponse.open(
         context.submissions.report(identity.caller, submission_id, form), submission_id, form
     )

@@ -15,7 +15,7 @@ from gateway.auth.limits import network_of
 from gateway.context import Context
 from gateway.errors import CsrfError
 from gateway.models.accounts import Identity
-from shared.errors import NotAuthenticatedError
+from shared.errors import NotAllowedError, NotAuthenticatedError
 from shared.web import Role
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -101,6 +101,22 @@ async def api_identity(
 ApiIdentity = Annotated[Identity, Depends(api_identity)]
 
 
+async def administrator(identity: SignedIn) -> Identity:
+    """Return the administrator who is signed in in this browser. Raises NotAllowedError for others."""
+    return _require_administrator(identity)
+
+
+Administrator = Annotated[Identity, Depends(administrator)]
+
+
+async def api_administrator(identity: ApiIdentity) -> Identity:
+    """Return the administrator who calls the API. Raises NotAllowedError for others."""
+    return _require_administrator(identity)
+
+
+ApiAdministrator = Annotated[Identity, Depends(api_administrator)]
+
+
 def require_meant(request: Request, context: Context, cookie_value: str, token: str) -> None:
     """Raise CsrfError unless the token belongs to the cookie and the browser names no other site as the sender."""
     foreign = csrf.is_foreign(request.headers, context.settings.public_url)
@@ -110,12 +126,18 @@ def require_meant(request: Request, context: Context, cookie_value: str, token: 
         )
 
 
-def shell(context: Context, identity: Identity | None) -> views.Shell:
+def shell(context: Context, identity: Identity | None, *flashes: views.Flash) -> views.Shell:
     """Return what surrounds a page for this viewer."""
     if identity is None or not identity.session_id:
-        return views.Shell(csrf_token="")
+        return views.Shell(csrf_token="", flashes=flashes)
     viewer = views.Viewer(email=identity.user.email, is_admin=identity.user.role is Role.ADMIN)
-    return views.Shell(csrf_token=context.csrf.issue(identity.session_id), viewer=viewer)
+    return views.Shell(csrf_token=context.csrf.issue(identity.session_id), viewer=viewer, flashes=flashes)
+
+
+def _require_administrator(identity: Identity) -> Identity:
+    if identity.user.role is not Role.ADMIN:
+        raise NotAllowedError("Only an administrator may do this.")
+    return identity
 
 
 async def _identify(request: Request, context: Context, token: str | None) -> Identity:

@@ -40,7 +40,7 @@ class Feed(ABC):
 
 
 class ScanFeed(Feed):
-    """All of one scan page that changes; ends with the scan."""
+    """All of one scan page that changes; ends when no scan of the submission is open."""
 
     def __init__(self, context: Context, identity: Identity, submission_id: str) -> None:
         super().__init__(context, identity)
@@ -52,14 +52,19 @@ class ScanFeed(Feed):
 
     async def present(self) -> str:
         self._detail = await self._context.submissions.detail(self._identity.caller, self._submission_id)
-        self.ended = self._detail.status.terminal
+        self.ended = not self._detail.open
         return await self._markup(self._detail)
 
     async def after(self, updates: tuple[Update, ...]) -> str:
-        latest = updates[-1].status
-        if latest.terminal or self._detail is None:
+        latest, detail = updates[-1], self._detail
+        if latest.status.terminal or detail is None:
             return await self.present()
-        return await self._markup(self._detail.model_copy(update={"status": latest}))
+        if latest.scan_id == detail.scan_id:
+            return await self._markup(detail.model_copy(update={"status": latest.status}))
+        if detail.rescan is None or detail.rescan.scan_id != latest.scan_id:
+            return await self.present()
+        rescan = detail.rescan.model_copy(update={"status": latest.status})
+        return await self._markup(detail.model_copy(update={"rescan": rescan}))
 
     async def _markup(self, detail: ScanDetail) -> str:
         scan = await scan_of(self._context, self._identity, detail)
@@ -78,7 +83,9 @@ class ListFeed(Feed):
         return _chips(await rows_of(self._context, self._identity, page.items))
 
     async def after(self, updates: tuple[Update, ...]) -> str:
-        return _chips(tuple(row_of_update(update) for update in updates))
+        # A submission keeps its verdict in lists until a rescan has found another one.
+        shown = (update for update in updates if update.status.terminal or not update.rescan)
+        return _chips(tuple(row_of_update(update) for update in shown))
 
 
 def _chips(rows: tuple[views.SubmissionRow, ...]) -> str:

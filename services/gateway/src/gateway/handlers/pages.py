@@ -12,12 +12,22 @@ from pydantic import Field
 
 from gateway import views
 from gateway.auth import csrf
-from gateway.handlers.answers import is_partial, page, rows_of, scan_of
+from gateway.handlers.answers import attempt, is_partial, page, rows_of, scan_of
 from gateway.handlers.bodies import accept_body
-from gateway.handlers.dependencies import CurrentContext, PathId, SignedIn, require_meant, shell
+from gateway.handlers.dependencies import (
+    ClientAddress,
+    CurrentContext,
+    PathId,
+    SignedIn,
+    SignedInAndMeant,
+    require_meant,
+    shell,
+)
 from gateway.handlers.reports import ReportResponse
+from gateway.models.accounts import Action
 from gateway.models.api import AcceptedSubmission
 from shared.clients import ScanFilter
+from shared.errors import ClientError
 from shared.events import ReportFormat
 from shared.scan import Frozen, Verdict
 
@@ -97,6 +107,23 @@ async def show_submission(context: CurrentContext, identity: SignedIn, submissio
     detail = await context.submissions.detail(identity.caller, submission_id)
     view = views.ScanPage(shell=shell(context, identity), scan=await scan_of(context, identity, detail))
     return page("pages/scan.html", view)
+
+
+@router.post("/submissions/{submission_id}/rescan")
+async def rescan_submission(
+    context: CurrentContext, identity: SignedInAndMeant, address: ClientAddress, submission_id: PathId
+) -> Response:
+    """Have a submission scanned again and go to its page, or say there why not."""
+    outcome = await attempt(context.submissions.rescan(identity.caller, submission_id))
+    if isinstance(outcome, ClientError) and outcome.status == 404:
+        raise outcome
+    detail = await context.submissions.detail(identity.caller, submission_id)
+    if isinstance(outcome, ClientError):
+        frame = shell(context, identity, views.Flash(kind=views.FlashKind.ERROR, text=outcome.message))
+        view = views.ScanPage(shell=frame, scan=await scan_of(context, identity, detail))
+        return page("pages/scan.html", view, outcome.status)
+    await context.accounts.record(identity.user, Action.RESCAN_REQUESTED, address, target=submission_id)
+    return RedirectResponse(f"/submissions/{submission_id}", 303)
 
 
 @router.get("/submissions/{submission_id}/report.{form}")

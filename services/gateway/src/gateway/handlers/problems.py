@@ -10,9 +10,9 @@ from shared.web import Problem
 _MEANINGS = {
     400: "The body is not a form with one file, or it ended early.",
     401: "No valid access token or session.",
-    403: "A session was used without its CSRF token.",
+    403: "Only an administrator may do this, or a session was used without its CSRF token.",
     404: "There is no such thing, or you may not know of it.",
-    409: "The scan has not ended yet.",
+    409: "The present state does not allow it: a scan or a rescan has not ended yet.",
     411: "The length of the body was not announced.",
     413: "The file is over the limit.",
     422: "A value cannot be used; `errors` says which.",

@@ -57,3 +57,5 @@ class Action(StrEnum):
     ACCOUNT_CREATED = "account_created"
     WEBHOOK_ADDED = "webhook_added"
     WEBHOOK_REMOVED = "webhook_removed"
+    RESCAN_REQUESTED = "rescan_requested"
+    RESCAN_CHANGED = "rescan_changed"

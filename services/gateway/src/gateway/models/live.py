@@ -12,6 +12,7 @@ from shared.events import (
     ArtifactFinding,
     Event,
     FileUploadedV1,
+    RescanRequestedV1,
     ScanExpiredV1,
     ScanProgressedV1,
     ScanRecordedV1,
@@ -34,9 +35,13 @@ class Update(Frozen):
     """The state of a submission after an event."""
 
     submission_id: str
+    scan_id: str
     user_id: str
     status: ScanStatus
     at: datetime
+    rescan: bool = False
+    """Whether an earlier scan of the submission has ended, as far as this is known."""
+    previous_verdict: Verdict | None = None
     progress: Progress | None = None
     verdict: Verdict | None = None
     coverage: CoverageLevel | None = None
@@ -56,6 +61,7 @@ def update_of(message: Message) -> Update | None:
 def _uploaded(event: FileUploadedV1) -> Update:
     return Update(
         submission_id=event.submission_id,
+        scan_id=event.scan_id,
         user_id=event.user_id,
         status=ScanStatus.QUEUED,
         at=event.accepted_at,
@@ -65,9 +71,24 @@ def _uploaded(event: FileUploadedV1) -> Update:
     )
 
 
+def _rescan_requested(event: RescanRequestedV1) -> Update:
+    return Update(
+        submission_id=event.submission_id,
+        scan_id=event.scan_id,
+        user_id=event.user_id,
+        status=ScanStatus.QUEUED,
+        at=event.accepted_at,
+        rescan=True,
+        name=event.name,
+        sha256=event.file.sha256,
+        size_bytes=event.file.size_bytes,
+    )
+
+
 def _started(event: ScanStartedV1) -> Update:
     return Update(
         submission_id=event.submission_id,
+        scan_id=event.scan_id,
         user_id=event.user_id,
         status=ScanStatus.SCANNING,
         at=event.started_at,
@@ -84,6 +105,7 @@ def _progressed(event: ScanProgressedV1) -> Update:
     )
     return Update(
         submission_id=event.submission_id,
+        scan_id=event.scan_id,
         user_id=event.user_id,
         status=ScanStatus.SCANNING,
         at=now(),
@@ -94,9 +116,12 @@ def _progressed(event: ScanProgressedV1) -> Update:
 def _recorded(event: ScanRecordedV1) -> Update:
     return Update(
         submission_id=event.submission_id,
+        scan_id=event.scan_id,
         user_id=event.user_id,
         status=event.status,
         at=event.recorded_at,
+        rescan=event.previous_verdict is not None,
+        previous_verdict=event.previous_verdict,
         verdict=event.verdict,
         coverage=event.coverage,
         name=event.name,
@@ -108,9 +133,12 @@ def _recorded(event: ScanRecordedV1) -> Update:
 def _expired(event: ScanExpiredV1) -> Update:
     return Update(
         submission_id=event.submission_id,
+        scan_id=event.scan_id,
         user_id=event.user_id,
         status=ScanStatus.EXPIRED,
         at=event.expired_at,
+        rescan=event.previous_verdict is not None,
+        previous_verdict=event.previous_verdict,
         verdict=Verdict.UNKNOWN,
         coverage=CoverageLevel.NONE,
         name=event.name,
@@ -121,6 +149,7 @@ def _expired(event: ScanExpiredV1) -> Update:
 
 _BUILDERS: dict[type[Event], Callable[[Any], Update]] = {
     FileUploadedV1: _uploaded,
+    RescanRequestedV1: _rescan_requested,
     ScanStartedV1: _started,
     ScanProgressedV1: _progressed,
     ScanRecordedV1: _recorded,

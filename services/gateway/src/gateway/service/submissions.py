@@ -48,20 +48,28 @@ class SubmissionService:
             if error.status != 404:
                 raise
             detail = _queued(await self._upload.get_submission(caller, submission_id))
-        if detail.status is ScanStatus.QUEUED and await self._live.progress(submission_id) is not None:
+        if detail.status is ScanStatus.QUEUED and await self._live.progress(detail.scan_id) is not None:
             return detail.model_copy(update={"status": ScanStatus.SCANNING})
+        rescan = detail.rescan
+        if rescan is not None and await self._live.progress(rescan.scan_id) is not None:
+            scanning = rescan.model_copy(update={"status": ScanStatus.SCANNING})
+            return detail.model_copy(update={"rescan": scanning})
         return detail
 
     async def wait(self, caller: Caller, submission_id: str, seconds: float) -> ScanDetail:
-        """Return the submission when its scan has ended or the time is up, whichever is first."""
+        """Return the submission when no scan of it is open or the time is up, whichever is first."""
         clock = asyncio.get_running_loop().time
         until = clock() + seconds
         with self._live.watch(submission_id=submission_id) as watch:
             detail = await self.detail(caller, submission_id)
-            while not detail.status.terminal and (left := until - clock()) > 0:
+            while detail.open and (left := until - clock()) > 0:
                 await _ended(watch, min(left, READ_AGAIN_SECONDS))
                 detail = await self.detail(caller, submission_id)
             return detail
+
+    async def rescan(self, caller: Caller, submission_id: str) -> None:
+        """Have a submission scanned again. Raises NotFoundError's problem, or ConflictError's while it is scanned."""
+        await self._results.rescan(caller, submission_id)
 
     async def page(self, caller: Caller, where: ScanFilter, *, cursor: str | None, limit: int) -> ScanPage:
         """Return one page of the caller's submissions, newest first."""
@@ -80,7 +88,7 @@ class SubmissionService:
         return self._reports.open_report(caller, submission_id, form)
 
     async def _with_progress(self, summary: ScanSummary) -> ScanSummary:
-        if summary.status is ScanStatus.QUEUED and await self._live.progress(summary.id) is not None:
+        if summary.status is ScanStatus.QUEUED and await self._live.progress(summary.scan_id) is not None:
             return summary.model_copy(update={"status": ScanStatus.SCANNING})
         return summary
 

@@ -26,9 +26,11 @@ from gateway.views.pages import (
 )
 from gateway.views.rendering import render
 from gateway.views.scan import LiveProgress, Phase, ScanView, scan_view
+from gateway.views.shadows import PERIODS, ShadowsPage, comparison_view, shadow_key, shadows_page
 from gateway.views.submissions import SubmissionFacts, SubmissionFilters, SubmissionRow, submission_row
 
 __all__ = [
+    "PERIODS",
     "ErrorPage",
     "Flash",
     "FlashKind",
@@ -40,6 +42,7 @@ __all__ = [
     "ScanPage",
     "ScanView",
     "SettingsPage",
+    "ShadowsPage",
     "Shell",
     "SignInPage",
     "SubmissionChip",
@@ -52,8 +55,11 @@ __all__ = [
     "WebhookRow",
     "WebhookSection",
     "WelcomePage",
+    "comparison_view",
     "error_page",
     "render",
     "scan_view",
+    "shadow_key",
+    "shadows_page",
     "submission_row",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.views.verdicts import CoverageView, VerdictMark, coverage_view, verdict_mark
+from shared.presentation.programs import ProgramView, program_view
 from shared.presentation.text import size_text
 from shared.presentation.tree import most_telling
 from shared.scan import Artifact, Frozen
@@ -42,6 +43,7 @@ class ArtifactRow(Frozen):
     coverage: CoverageView
     covered_by: tuple[str, ...]
     findings: int
+    program: ProgramView | None
 
 
 def artifact_rows(artifacts: tuple[Artifact, ...], limit: int = ROWS_SHOWN) -> tuple[ArtifactRow, ...]:
@@ -73,4 +75,5 @@ def _row(artifact: Artifact) -> ArtifactRow:
         coverage=coverage_view(artifact.coverage),
         covered_by=artifact.covered_by,
         findings=sum(not finding.shadow for finding in artifact.findings),
+        program=program_view(artifact.program) if artifact.program else None,
     )

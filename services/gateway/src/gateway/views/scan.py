@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -10,10 +11,11 @@ from gateway.views.findings import FindingView, finding_view, finding_views
 from gateway.views.submissions import SubmissionFacts
 from gateway.views.text import When, when
 from gateway.views.verdicts import CoverageView, VerdictMark, coverage_view, scan_mark
+from shared.clients import PastScan
 from shared.clock import aware
 from shared.events import ArtifactFinding
 from shared.presentation.text import count_text, duration_text, size_text
-from shared.presentation.words import verdict_sentence
+from shared.presentation.words import COVERAGE_LABELS, VERDICT_LABELS, verdict_sentence
 from shared.scan import CoverageReason, Frozen, ScanDocument, ScanStatus
 
 
@@ -51,6 +53,23 @@ class Stage(Frozen):
     detail: str
 
 
+class PastScanRow(Frozen):
+    """Another scan of the submission that has ended."""
+
+    mark: VerdictMark
+    asked: When
+    detail: str | None
+
+
+class RescanView(Frozen):
+    """A scan that is to replace the one shown, while it is open."""
+
+    label: str
+    sentence: str
+    artifacts_done: int
+    artifacts_found: int
+
+
 class ScanView(Frozen):
     """Everything the scan page shows of one submission."""
 
@@ -64,6 +83,11 @@ class ScanView(Frozen):
     submitted_by: str | None
     status: ScanStatus
     live: bool
+    """Whether anything is still going on; `running`: whether it is the scan that is shown."""
+    running: bool
+    rescan: RescanView | None
+    change: str | None
+    history: tuple[PastScanRow, ...]
     mark: VerdictMark
     sentence: str
     advice: str | None
@@ -111,13 +135,21 @@ _FAILURES = {
 
 
 def scan_view(
-    facts: SubmissionFacts, document: ScanDocument | None, progress: LiveProgress | None, now: datetime
+    facts: SubmissionFacts,
+    document: ScanDocument | None,
+    progress: LiveProgress | None,
+    now: datetime,
+    *,
+    rescan: PastScan | None = None,
+    history: Sequence[PastScan] = (),
 ) -> ScanView:
     """Return the scan page's content at `now`.
 
     `document` is there exactly when the status is completed; `progress` at most while it is scanning,
-    or as the last thing known of a scan that did not complete.
+    or as the last thing known of a scan that did not complete; with `rescan` it is of that one.
     """
+    rescan_view = _rescan_view(rescan, progress) if rescan else None
+    progress = None if rescan else progress
     mark = scan_mark(facts.status, facts.verdict)
     sentence = _sentence(facts, document, progress)
     findings = finding_views(document.artifacts) if document else _live_findings(progress)
@@ -133,7 +165,11 @@ def scan_view(
         submitted=when(facts.submitted_at, now),
         submitted_by=facts.submitted_by,
         status=facts.status,
-        live=not facts.status.terminal,
+        live=not facts.status.terminal or rescan is not None,
+        running=not facts.status.terminal,
+        rescan=rescan_view,
+        change=_change(facts),
+        history=tuple(_past_scan(past, now) for past in history),
         mark=mark,
         sentence=sentence,
         advice=_ADVICE.get(facts.status),
@@ -148,6 +184,31 @@ def scan_view(
         coverage=coverage_view(document.coverage) if document else None,
         took=duration_text(aware(document.finished_at) - aware(document.started_at)) if document else None,
         detectors=tuple(f"{d.name} {d.version}" for d in document.detectors) if document else (),
+    )
+
+
+def _rescan_view(rescan: PastScan, progress: LiveProgress | None) -> RescanView:
+    done, found = _counts(None, progress)
+    waiting = rescan.status is ScanStatus.QUEUED
+    return RescanView(
+        label="Waiting to be scanned again" if waiting else "Being scanned again",
+        sentence="The verdict below is that of the earlier scan; it stays until the new one has completed.",
+        artifacts_done=done,
+        artifacts_found=found,
+    )
+
+
+def _change(facts: SubmissionFacts) -> str | None:
+    if facts.changed_from is None or facts.verdict is None:
+        return None
+    return f"Changed from {VERDICT_LABELS[facts.changed_from]} to {VERDICT_LABELS[facts.verdict]} when scanned again"
+
+
+def _past_scan(past: PastScan, now: datetime) -> PastScanRow:
+    return PastScanRow(
+        mark=scan_mark(past.status, past.verdict),
+        asked=when(past.requested_at, now),
+        detail=past.reason or COVERAGE_LABELS[past.coverage],
     )
 
 

@@ -10,6 +10,7 @@ from pydantic import field_validator
 from gateway.views.text import When, when
 from gateway.views.verdicts import VerdictMark, scan_mark
 from shared.presentation.text import size_text
+from shared.presentation.words import VERDICT_LABELS
 from shared.scan import CoverageLevel, Frozen, ScanStatus, Verdict
 
 
@@ -30,6 +31,14 @@ class SubmissionFacts(Frozen):
     """Why the scan failed or expired: one sentence for people."""
     submitted_by: str | None = None
     """E-mail of the owner, where the viewer is someone else."""
+    previous_verdict: Verdict | None = None
+    """What was said before the submission was scanned again, if it was."""
+
+    @property
+    def changed_from(self) -> Verdict | None:
+        """The earlier verdict, where scanning again changed it."""
+        changed = self.status is ScanStatus.COMPLETED and self.previous_verdict is not self.verdict
+        return self.previous_verdict if changed else None
 
 
 class SubmissionRow(Frozen):
@@ -45,6 +54,7 @@ class SubmissionRow(Frozen):
     mark: VerdictMark
     partial: bool
     live: bool
+    changed_from: str | None = None
 
     @property
     def url(self) -> str:
@@ -92,4 +102,5 @@ def submission_row(facts: SubmissionFacts, now: datetime) -> SubmissionRow:
         mark=scan_mark(facts.status, facts.verdict),
         partial=facts.status is ScanStatus.COMPLETED and facts.coverage in {CoverageLevel.PARTIAL, CoverageLevel.NONE},
         live=not facts.status.terminal,
+        changed_from=VERDICT_LABELS[facts.changed_from] if facts.changed_from else None,
     )
