@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -60,6 +61,25 @@ def test_special_files_and_links_in_a_folder_are_passed_over(folder: Path) -> No
     (folder / "loop").symlink_to(folder)
 
     assert fumehood("scan", folder).stdout == f"{folder}/note.txt: clean\n"
+
+
+def test_files_over_the_size_are_left_out_and_counted(folder: Path) -> None:
+    (folder / "large.txt").write_text("a harmless note\n" * 2000)
+
+    done = fumehood("scan", "--max-size", "0.01", folder)
+
+    assert done.stdout == f"{folder}/note.txt: clean\n"
+    assert "1 left out for their size" in done.stderr
+
+
+def test_types_without_a_detector_come_with_advice(folder: Path) -> None:
+    shutil.copy("/bin/true", folder / "tool")
+
+    done = fumehood("scan", folder)
+
+    assert f"{folder}/tool: unknown (No detector here covers the type elf.)" in done.stdout
+    assert "docs/bring-your-own-model.md" in done.stderr
+    assert "ClamAV" in done.stderr
 
 
 def test_a_name_cannot_move_the_cursor(folder: Path) -> None:

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.presentation.programs import program_view
 from shared.presentation.text import duration_text, is_hidden, plain_name, runs, shorten, size_text
 from shared.presentation.tree import in_tree_order, most_telling, worst_findings
 from shared.presentation.words import gaps_by_reason, percent, place_text, verdict_sentence
-from shared.scan import Coverage, CoverageGap, CoverageLevel, CoverageReason, Location, Verdict
-from shared.testing.scans import COMPLETE, make_artifact, make_finding
+from shared.scan import Coverage, CoverageGap, CoverageLevel, CoverageReason, Location, ProgramSignature, Verdict
+from shared.testing.scans import COMPLETE, make_artifact, make_finding, make_program
 
 PARTIAL = Coverage(
     level=CoverageLevel.PARTIAL,
@@ -147,3 +148,24 @@ def test_a_place_is_lines_and_bytes() -> None:
     assert place_text(Location(start=0, end=2000, first_line=1, last_line=3)) == (
         "lines 1\N{EN DASH}3, bytes 0\N{EN DASH}1,999"
     )
+
+
+def test_the_headers_of_a_program_in_words() -> None:
+    view = program_view(make_program(signature=ProgramSignature.BROKEN, signer="CN=Somebody"), sections=1)
+
+    facts = dict(view.facts)
+    assert facts["Format"] == "PE program"
+    assert facts["Packed with"] == "UPX"
+    assert facts["Begins at"] == "0x1000 in UPX0"
+    assert "does not fit" in facts["Signature"]
+    assert facts["Imports"] == "5 functions"
+    assert facts["Behind the program"] == "12.0 kB"
+    assert [(row.name, row.entropy, row.rights) for row in view.sections] == [("UPX0", "7.91", "read, write, run")]
+    assert view.sections_left_out == 1
+    assert view.functions_left_out == 3
+
+
+def test_an_entry_point_outside_of_the_code_is_said() -> None:
+    view = program_view(make_program(entry_section=None, entry_in_code=False))
+
+    assert dict(view.facts)["Begins at"] == "0x1000, outside of its code"

@@ -59,6 +59,7 @@ def scan(
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Files in flight at once.")] = 8,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only what was found, no progress, no summary.")] = False,
     time_limit: Annotated[float, typer.Option(min=1, help="Seconds for one file with all inside it.")] = 120.0,
+    max_size: Annotated[float | None, typer.Option(min=0, help="Leave out files over this many MB.")] = None,
 ) -> None:
     """Scan files and folders here, with no server.
 
@@ -66,7 +67,13 @@ def scan(
     """
     from cli.scan import ScanOptions, run_scan
 
-    options = ScanOptions(as_json=as_json, jobs=jobs, quiet=quiet, time_limit_seconds=time_limit)
+    options = ScanOptions(
+        as_json=as_json,
+        jobs=jobs,
+        quiet=quiet,
+        time_limit_seconds=time_limit,
+        max_size_bytes=None if max_size is None else int(max_size * 1e6),
+    )
     raise typer.Exit(asyncio.run(run_scan(paths, options)))
 
 

@@ -23,9 +23,10 @@ from cli.embedded import detectors_directory
 from cli.paths import coloured, printable, regular_files
 from scanner.config import Settings
 from scanner.engine import ScanEngine
-from shared.scan import Finding, ScanDocument, Verdict
+from shared.scan import CoverageReason, Finding, ScanDocument, Verdict
 
 _COLOURS = {Verdict.MALICIOUS: "red", Verdict.SUSPICIOUS: "yellow", Verdict.UNKNOWN: "blue", Verdict.CLEAN: "green"}
+_TYPES_TOLD = 5
 FOUND = frozenset({Verdict.MALICIOUS, Verdict.SUSPICIOUS})
 
 
@@ -37,6 +38,7 @@ class ScanOptions:
     jobs: int = 8
     quiet: bool = False
     time_limit_seconds: float = 120.0
+    max_size_bytes: int | None = None
 
 
 @dataclass(slots=True)
@@ -45,6 +47,10 @@ class Tally:
 
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     errors: int = 0
+    left_out: int = 0
+    """Files over the size that was asked for."""
+    uncovered: Counter[str] = field(default_factory=Counter)
+    """Files that are unknown for want of a detector, by content type."""
     size_bytes: int = 0
     started: float = field(default_factory=time.monotonic)
 
@@ -62,7 +68,27 @@ class Tally:
         parts = [f"{self.verdicts[verdict]} {verdict.value}" for verdict in Verdict]
         rate = files / max(seconds, 1e-9)
         head = f"{files} files, {self.size_bytes / 1e6:.1f} MB in {seconds:.1f} s ({rate:.0f} files/s)"
-        return f"{head}: {', '.join(parts)}, {self.errors} errors"
+        left_out = f", {self.left_out} left out for their size" if self.left_out else ""
+        return f"{head}: {', '.join(parts)}, {self.errors} errors{left_out}"
+
+    def advice(self) -> str | None:
+        """Return what to do about types that nothing here covers."""
+        if not self.uncovered:
+            return None
+        types = ", ".join(label for label, _ in self.uncovered.most_common(_TYPES_TOLD))
+        more = " and others" if len(self.uncovered) > _TYPES_TOLD else ""
+        return (
+            f"{self.uncovered.total()} unknown for want of a detector that covers the type ({types}{more}): add a model "
+            "of your own (docs/bring-your-own-model.md) or ClamAV (docs/detectors.md, section ClamAV)."
+        )
+
+    def count(self, document: ScanDocument) -> None:
+        """Add one scanned file."""
+        self.verdicts[document.verdict] += 1
+        self.size_bytes += document.root.size_bytes
+        gaps = document.root.coverage.gaps
+        if document.verdict is Verdict.UNKNOWN and {gap.reason for gap in gaps} == {CoverageReason.UNSUPPORTED}:
+            self.uncovered[document.root.content_type.label] += 1
 
 
 async def run_scan(paths: list[Path], options: ScanOptions) -> int:
@@ -75,6 +101,8 @@ async def run_scan(paths: list[Path], options: ScanOptions) -> int:
             await run.scan_all(regular_files(paths))
         if not options.quiet:
             typer.echo(run.tally.summary(), err=True)
+            if advice := run.tally.advice():
+                typer.echo(advice, err=True)
         return run.tally.exit_status
     finally:
         await engine.close()
@@ -117,6 +145,9 @@ class _Run:
             self.tally.errors += 1
             self._print_error(path, error.strerror or type(error).__name__)
             return
+        if self._options.max_size_bytes is not None and size_bytes > self._options.max_size_bytes:
+            self.tally.left_out += 1
+            return
         document = await self._engine.scan(
             path,
             name=path.name,
@@ -124,8 +155,7 @@ class _Run:
             submission_id=str(uuid4()),
             budget_seconds=self._options.time_limit_seconds,
         )
-        self.tally.verdicts[document.verdict] += 1
-        self.tally.size_bytes += size_bytes
+        self.tally.count(document)
         self._print(path, document)
 
     def _print(self, path: Path, document: ScanDocument) -> None:

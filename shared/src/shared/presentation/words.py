@@ -48,7 +48,9 @@ GAPS = {
         "Locked with a password", "If you have the password, unpack it yourself and submit what is inside."
     ),
     CoverageReason.UNSUPPORTED: GapWords(
-        "No detector for this type", "None of the installed detectors covers this type of file."
+        "No detector for this type",
+        "None of the installed detectors covers this type of file. An administrator can add one: a model of your own "
+        "(docs/bring-your-own-model.md) or ClamAV (docs/detectors.md, section ClamAV).",
     ),
     CoverageReason.LIMIT_REACHED: GapWords(
         "Unpacking stopped at a limit",

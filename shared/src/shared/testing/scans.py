@@ -15,7 +15,10 @@ from shared.scan import (
     CoverageLevel,
     DetectorInfo,
     Finding,
+    ImportedLibrary,
     Location,
+    Program,
+    ProgramSection,
     ScanDocument,
     Verdict,
     worst,
@@ -71,6 +74,31 @@ def make_artifact(artifact_id: int = 0, **changes: Any) -> Artifact:
         "covered_by": (RULES.name, MODEL.name),
     }
     return Artifact(**values | changes)
+
+
+def make_program(**changes: Any) -> Program:
+    """Return the headers of a packed Windows program, with whatever is to differ."""
+    section: dict[str, Any] = {"address": "0x1000", "offset": 512, "size_bytes": 2048, "entropy": 7.91, "readable": True}
+    values: dict[str, Any] = {
+        "format": "PE",
+        "kind": "program",
+        "machine": "AMD64",
+        "entry_point": "0x1000",
+        "entry_section": 0,
+        "entry_in_code": True,
+        "built_at": ACCEPTED_AT,
+        "packer": "UPX",
+        "sections": (
+            ProgramSection(name="UPX0", writable=True, executable=True, **section),
+            ProgramSection(name=".rsrc", writable=False, executable=False, **section),
+        ),
+        "section_count": 2,
+        "libraries": (ImportedLibrary(name="KERNEL32.dll", functions=("LoadLibraryA", "GetProcAddress")),),
+        "import_count": 5,
+        "size_bytes": 4096,
+        "overlay_bytes": 12_000,
+    }
+    return Program(**values | changes)
 
 
 def make_document(artifacts: Sequence[Artifact] | None = None, number: int = 1, **changes: Any) -> ScanDocument:
