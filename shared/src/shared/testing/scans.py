@@ -78,7 +78,13 @@ def make_artifact(artifact_id: int = 0, **changes: Any) -> Artifact:
 
 def make_program(**changes: Any) -> Program:
     """Return the headers of a packed Windows program, with whatever is to differ."""
-    section: dict[str, Any] = {"address": "0x1000", "offset": 512, "size_bytes": 2048, "entropy": 7.91, "readable": True}
+    section: dict[str, Any] = {
+        "address": "0x1000",
+        "offset": 512,
+        "size_bytes": 2048,
+        "entropy": 7.91,
+        "readable": True,
+    }
     values: dict[str, Any] = {
         "format": "PE",
         "kind": "program",
