@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
-from scanner.unpackers.programs.facts import MAX_SECTIONS, Facts, Section, sampled_entropy
+from scanner.unpackers.programs.facts import MAX_SECTIONS, Facts, Section, name_of, sampled_entropy
 from scanner.unpackers.programs.packers import packer_of
 
 _RELOCATABLE, _EXECUTABLE, _SHARED = 1, 2, 3
@@ -41,7 +41,7 @@ def read(lief: Any, data: bytes) -> tuple[Facts, list[tuple[int, int]]] | None:
         damaged=end > len(data) or len(binary.sections) != header.numberof_sections,
     )
     facts.imports = [(name, []) for name in binary.libraries]
-    functions: list[str | bytes] = [one.name for one in islice(binary.imported_symbols, _MAX_SYMBOLS)]
+    functions: list[str | bytes] = [name_of(one) for one in islice(binary.imported_symbols, _MAX_SYMBOLS)]
     if functions:
         facts.imports.append(("", functions))
     if header.entrypoint and segments:
@@ -69,7 +69,7 @@ def _section(section: Any, number: int) -> Section:
     flags = int(section.flags)
     in_file = int(section.type) != _NO_BITS
     return Section(
-        name=section.name,
+        name=name_of(section),
         address=section.virtual_address,
         memory_bytes=section.size if flags & _ALLOCATED else 0,
         offset=section.file_offset,

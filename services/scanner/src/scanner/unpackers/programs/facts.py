@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 MAX_SECTIONS = 64
 MAX_LIBRARIES = 64
@@ -135,6 +136,15 @@ def printable(name: str | bytes, limit: int) -> str:
     text = name.decode("latin-1") if isinstance(name, bytes) else name
     escaped = "".join(one if " " <= one <= "~" else ascii(one)[1:-1] for one in text[:limit].rstrip("\0"))
     return escaped if len(escaped) <= limit and len(text) <= limit else f"{escaped[: limit - 3]}..."
+
+
+def name_of(thing: Any) -> str | bytes:
+    """Return the name that lief gives to something; it cannot say names that are not UTF-8."""
+    try:
+        name: str | bytes = thing.name
+    except UnicodeDecodeError:
+        return "(not text)"
+    return name
 
 
 def hexadecimal(number: int) -> str:

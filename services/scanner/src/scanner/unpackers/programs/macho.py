@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
-from scanner.unpackers.programs.facts import MAX_SECTIONS, Facts, Section
+from scanner.unpackers.programs.facts import MAX_SECTIONS, Facts, Section, name_of
 from scanner.unpackers.programs.packers import packer_of
 
 _READ, _WRITE, _EXECUTE = 1, 2, 4
@@ -43,8 +43,8 @@ def read(lief: Any, data: bytes) -> tuple[Facts, list[tuple[int, int]]] | None:
         sections=sections or segments,
         damaged=end > len(data) or any(len(one.commands) != one.header.nb_cmds for one in all_binaries),
     )
-    facts.imports = [(one.name, []) for one in first.libraries]
-    functions: list[str | bytes] = [one.name for one in islice(first.imported_symbols, _MAX_SYMBOLS)]
+    facts.imports = [(name_of(one), []) for one in first.libraries]
+    functions: list[str | bytes] = [name_of(one) for one in islice(first.imported_symbols, _MAX_SYMBOLS)]
     if functions:
         facts.imports.append(("", functions))
     if first.has_entrypoint:
@@ -56,7 +56,7 @@ def read(lief: Any, data: bytes) -> tuple[Facts, list[tuple[int, int]]] | None:
 def _segment(segment: Any, base: int) -> Section:
     rights = segment.init_protection
     return Section(
-        name=segment.name,
+        name=name_of(segment),
         address=segment.virtual_address,
         memory_bytes=segment.virtual_size,
         offset=base + segment.file_offset,
@@ -71,7 +71,7 @@ def _segment(segment: Any, base: int) -> Section:
 def _section(section: Any, segment: Any, base: int, number: int) -> Section:
     in_file = section.offset > 0
     told = _segment(segment, base)
-    told.name = f"{section.segment_name},{section.name}"
+    told.name = ",".join(one if isinstance(one, str) else "(not text)" for one in (told.name, name_of(section)))
     told.address, told.memory_bytes = section.virtual_address, section.size
     told.offset, told.size_bytes = (base + section.offset, section.size) if in_file else (0, 0)
     told.entropy = section.entropy if in_file and number < MAX_SECTIONS else 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from scanner.unpackers.programs.facts import MAX_SECTIONS, Facts, Section
+from scanner.unpackers.programs.facts import MAX_SECTIONS, Facts, Section, name_of
 from scanner.unpackers.programs.packers import packer_of
 
 _CERTIFICATES, _CLR_HEADER = 4, 14
@@ -51,7 +51,7 @@ def read(lief: Any, data: bytes) -> tuple[Facts, list[tuple[int, int]]] | None:
 def _section(section: Any, number: int) -> Section:
     flags = section.characteristics
     return Section(
-        name=section.name,
+        name=name_of(section),
         address=section.virtual_address,
         memory_bytes=section.virtual_size,
         offset=section.pointerto_raw_data,
@@ -71,11 +71,11 @@ def _kind(binary: Any) -> str:
 
 def _imports(binary: Any) -> list[tuple[str | bytes, list[str | bytes]]]:
     imports = [*binary.imports, *binary.delay_imports]
-    return [(one.name, [_function(entry) for entry in one.entries]) for one in imports]
+    return [(name_of(one), [_function(entry) for entry in one.entries]) for one in imports]
 
 
 def _function(entry: Any) -> str | bytes:
-    name: str | bytes = f"#{entry.ordinal}" if entry.is_ordinal else entry.name
+    name: str | bytes = f"#{entry.ordinal}" if entry.is_ordinal else name_of(entry)
     return name
 
 
