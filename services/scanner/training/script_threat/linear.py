@@ -17,8 +17,10 @@ Floats = npt.NDArray[np.float64]
 class LinearOptions:
     """How the regression is fitted; the penalties are gone through in turn, each from the last result."""
 
-    penalties: tuple[float, ...] = (1e-4, 1e-5, 3e-6)
-    iterations: int = 50
+    penalties: tuple[float, ...] = (1e-4, 1e-5)  # on whole windows
+    refined: tuple[float, ...] = (1e-5, 3e-6)  # with the segments that decide
+    iterations: int = 45
+    whole_weight: float = 0.5  # of a malicious script's windows, beside the segments that decide
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,15 @@ def presence_matrix(windows: WindowSets) -> csr_matrix:
     return csr_matrix((values, windows.buckets, windows.ends), shape=(len(windows), BUCKETS + 1))
 
 
+def shared_weights(owners: Indices, weights: Floats) -> Floats:
+    """The weights of the windows: those of one script share the script's weight."""
+    result: Floats = (weights / np.maximum(np.bincount(owners, minlength=len(weights)), 1))[owners]
+    return result
+
+
 def window_weights(owners: Indices, weights: Floats) -> Floats:
-    """The weights of the windows, mean 1: those of one script share the script's weight."""
-    shared = (weights / np.maximum(np.bincount(owners, minlength=len(weights)), 1))[owners]
+    """The same, with mean 1."""
+    shared = shared_weights(owners, weights)
     result: Floats = shared / shared.mean()
     return result
 
@@ -66,12 +74,18 @@ def minimise(
     return result
 
 
-def fit_linear(windows: WindowSets, labels: Indices, weights: Floats, options: LinearOptions) -> LinearModel:
-    """Logistic regression with an L2 penalty; labels and weights are those of the scripts."""
+def fit_linear(
+    windows: WindowSets,
+    labels: Indices,
+    weights: Floats,
+    penalties: tuple[float, ...],
+    iterations: int,
+    start: LinearModel | None = None,
+) -> LinearModel:
+    """Logistic regression with an L2 penalty; the labels are those of the scripts, the weights those of the windows."""
     matrix = presence_matrix(windows)
     signs = np.where(labels[windows.owners] == 1, 1.0, -1.0)
-    shares = window_weights(windows.owners, weights) / len(windows)
-    found = np.zeros(BUCKETS + 2)
-    for penalty in options.penalties:
-        found = minimise(matrix, signs, shares, found, penalty, options.iterations)
+    found = np.zeros(BUCKETS + 2) if start is None else np.append(start.weights, start.bias).astype(np.float64)
+    for penalty in penalties:
+        found = minimise(matrix, signs, weights / weights.sum(), found, penalty, iterations)
     return LinearModel(found[:-1].astype(np.float32), float(found[-1]))

@@ -4,7 +4,8 @@ A window of tokens becomes hashes of its byte n-grams, by integer arithmetic ins
 passes plain bytes. Each different n-gram counts once, divided by the root of their number. Its own weight makes the
 linear part; its embedding, summed with the others' and rectified, makes the hidden part, which sees combinations.
 
-Both parts are piecewise linear in the n-grams, so the logit can be divided among them without a rest: the weight of
+A window is scored as a whole and in parts (`segments.py`), and the largest logit counts. Of the part that decides,
+both layers are piecewise linear in the n-grams, so its logit can be divided among them without a rest: the weight of
 an n-gram and the gain of its embedding belong to the places where it stands. That is the evidence.
 """
 
@@ -14,15 +15,18 @@ import torch
 from torch import Tensor, nn
 
 from script_threat.linear import LinearModel
-from script_threat.ngrams import BUCKETS, multiplier
+from script_threat.ngrams import BUCKETS, SIZES, multiplier
 from script_threat.preprocessing import ALIGNMENT, PADDING_TOKEN
+from script_threat.segments import MEMBERSHIP, OFFSETS
+
+NEVER = -1e4  # the logit of a part that holds nothing
 
 
 @dataclass(frozen=True)
 class NetworkOptions:
     """Sizes of the network, and the dropout of its hidden units while it learns."""
 
-    sizes: tuple[int, ...] = (3, 4, 5)
+    sizes: tuple[int, ...] = SIZES
     hidden: int = 16
     dropout: float = 0.5
     spread: float = 0.3  # of the embeddings at the start
@@ -71,10 +75,10 @@ class ExportedNetwork(nn.Module):
     The hidden layers of the networks stand side by side in one table of half precision, the votes in a last column.
     """
 
-    def __init__(self, linear: LinearModel, networks: list[PresenceNetwork]) -> None:
+    def __init__(self, linear: LinearModel, networks: list[PresenceNetwork], sizes: tuple[int, ...] = SIZES) -> None:
         super().__init__()
         share = 1 / (1 + len(networks))
-        self.sizes = networks[0].sizes
+        self.sizes = sizes
         votes, bias = torch.from_numpy(linear.weights).unsqueeze(1) * share, torch.tensor([linear.bias * share])
         for network in networks:
             votes = votes + network.votes.detach() * share
@@ -82,25 +86,44 @@ class ExportedNetwork(nn.Module):
         table = torch.cat([*(network.embeddings.detach() for network in networks), votes], dim=1)
         table[0] = 0
         self.table = nn.Parameter(table.half(), requires_grad=False)
-        self.hidden_bias = nn.Parameter(torch.cat([network.hidden_bias.detach() for network in networks]))
-        self.output = nn.Parameter(torch.cat([network.output.weight.detach()[0] * share for network in networks]))
+        empty = torch.zeros(0)
+        self.hidden_bias = nn.Parameter(torch.cat([empty, *(network.hidden_bias.detach() for network in networks)]))
+        outputs = [network.output.weight.detach()[0] * share for network in networks]
+        self.output = nn.Parameter(torch.cat([empty, *outputs]))
         self.bias = nn.Parameter(bias)
+        self.membership = nn.Parameter(torch.from_numpy(MEMBERSHIP), requires_grad=False)
+        self.offsets = nn.Parameter(torch.from_numpy(OFFSETS), requires_grad=False)
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        indices = bucket_indices(tokens, self.sizes).reshape(tokens.shape[0], -1)
-        weights = self.shares(indices)
-        rows = nn.functional.embedding(indices, self.table).float()
-        sums = torch.bmm(weights.unsqueeze(1), rows).squeeze(1)
-        before = sums[:, :-1] + self.hidden_bias
-        score = sums[:, -1] + torch.relu(before) @ self.output + self.bias
-        gains = torch.cat([self.output * (before > 0), torch.ones_like(sums[:, -1:])], dim=1)
-        parts = torch.bmm(rows, gains.unsqueeze(2)).squeeze(2) * weights
-        evidence = parts.reshape(tokens.shape[0], -1, ALIGNMENT * len(self.sizes)).sum(dim=2)
-        return score, evidence
+        """The largest logit of each window's parts, and what each block added to it."""
+        blocks, counts = self.blocks(tokens)
+        parts = self.membership[:, : blocks.shape[1]]
+        held = torch.matmul(counts, parts.T)  # [N, parts]: different n-grams
+        scale = held.clamp(min=1).rsqrt()
+        sums = torch.matmul(parts, blocks) * scale.unsqueeze(2)
+        before = sums[:, :, :-1] + self.hidden_bias
+        logits = sums[:, :, -1] + torch.matmul(torch.relu(before), self.output) + self.bias - self.offsets
+        whole = torch.arange(len(self.offsets)) == 0
+        logits = torch.where((held > 0) | whole, logits, torch.full_like(logits, NEVER))
+        score, best = logits.max(dim=1)
+        chosen = best.reshape(-1, 1, 1)
+        gains = self.output * (before.gather(1, chosen.expand(-1, 1, before.shape[2])).squeeze(1) > 0)
+        gains = torch.cat([gains, torch.ones_like(score.unsqueeze(1))], dim=1)
+        weights = torch.matmul(blocks, gains.unsqueeze(2)).squeeze(2) * scale.gather(1, best.unsqueeze(1))
+        return score, weights * parts[best]
 
-    def shares(self, indices: Tensor) -> Tensor:
-        """The share of each place in its n-gram's presence, scaled by the number of different n-grams."""
-        ones = torch.ones_like(indices, dtype=torch.float32)
-        counts = torch.zeros(indices.shape[0], BUCKETS + 1).scatter_add(1, indices, ones)
-        shares = (indices > 0).float() / counts.gather(1, indices)
-        return shares * shares.sum(dim=1, keepdim=True).clamp(min=1).rsqrt()
+    def blocks(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Sum of the table's rows of the n-grams in each block, [N, blocks, columns], and their number, [N, blocks].
+
+        The presence of an n-gram is shared among the places where the window holds it.
+        """
+        indices = bucket_indices(tokens, self.sizes).reshape(tokens.shape[0], -1)
+        held = torch.zeros(indices.shape[0], BUCKETS + 1).scatter_add(
+            1, indices, torch.ones_like(indices, dtype=torch.float32)
+        )
+        width = ALIGNMENT * len(self.sizes)
+        shares = ((indices > 0).float() / held.gather(1, indices)).reshape(-1, 1, width)
+        rows = nn.functional.embedding(indices, self.table).float().reshape(-1, width, self.table.shape[1])
+        count = tokens.shape[1] // ALIGNMENT
+        sums = torch.bmm(shares, rows).reshape(-1, count, self.table.shape[1])
+        return sums, shares.sum(dim=2).reshape(-1, count)

@@ -10,7 +10,7 @@ from script_threat.preprocessing import ALIGNMENT, MAX_BYTES, PADDING_TOKEN, STR
 
 NAME = "script-threat"
 COVERED = ("asp", "javascript", "php", "powershell", "python")
-ALSO_SCORED = ("batch", "erb", "html", "perl", "shell", "txt", "vba")
+ALSO_SCORED = ("batch", "erb", "html", "perl", "shell", "vba")
 GOLDEN_TEXT = "import os\n\n\ndef greet(name):\n    print('Hello, ' + name + os.linesep)\n"
 MANIFEST = """\
 name = "{name}"

@@ -17,13 +17,15 @@ from script_threat.evaluation import figures_by_language, verdicts_by_language
 from script_threat.exporting import export_onnx
 from script_threat.fitting import Fit, FitOptions
 from script_threat.inference import inspect_script, open_model
-from script_threat.linear import LinearOptions, fit_linear
+from script_threat.linear import LinearModel, LinearOptions, fit_linear, shared_weights
 from script_threat.metrics import Floats, Labels, threshold_at
+from script_threat.mining import mine
 from script_threat.network import ExportedNetwork
 from script_threat.pack import GOLDEN_TEXT, PackFacts, render_manifest, sha256_of
 from script_threat.proof import prove_evidence
 from script_threat.robustness import measure_robustness
-from script_threat.windows import augmented_scripts, joined, make_windows
+from script_threat.tables import made_tables
+from script_threat.windows import Piece, WindowSets, augmented_scripts, cut_windows, joined, make_sets
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +47,8 @@ class TrainingOptions:
     linear: LinearOptions = field(default_factory=LinearOptions)
     fit: FitOptions = field(default_factory=FitOptions)
     networks: int = 2
+    tables: int = 400  # benign scripts of data, made
+    mined_windows: int = 4  # of each script, searched for the segments that decide
 
 
 def labels_of(samples: list[Sample]) -> Labels:
@@ -54,23 +58,45 @@ def labels_of(samples: list[Sample]) -> Labels:
 
 def fit_model(train: list[Sample], options: TrainingOptions) -> ExportedNetwork:
     """A regression, and networks that differ in their random order, as one."""
-    fit = options.fit
+    fit, sizes = options.fit, options.fit.network.sizes
     rng = random.Random(fit.seed)  # noqa: S311 - not for secrets
+    train = [*train, *made_tables(options.tables)]
     bodies = {place: sample.data for place, sample in enumerate(train)}
-    base = make_windows(bodies, fit.network.sizes, fit.windows_per_script, rng)
-    bodies = augmented_scripts(train, fit.augmented_share, rng)
-    windows = joined(base, make_windows(bodies, fit.network.sizes, fit.windows_per_script, rng))
-    logger.info("%d windows, %d of them augmented", len(windows), len(windows) - len(base))
+    base = make_sets(cut_windows(bodies, fit.windows_per_script, rng), sizes)
     weights = np.array([fit.weak_weight if sample.weak else 1.0 for sample in train])
-    linear = fit_linear(base, labels_of(train), weights, options.linear)
-    logger.info("regression fitted")
+    linear, mined = fit_regression(train, base, cut_windows(bodies, options.mined_windows, rng), weights, options)
+    if not options.networks:
+        return ExportedNetwork(linear, [], sizes)
+    augmented = make_sets(
+        cut_windows(augmented_scripts(train, fit.augmented_share, rng), fit.windows_per_script, rng), sizes
+    )
+    windows = joined(base, augmented, mined)
+    logger.info("%d windows for the networks, %d of them augmented", len(windows), len(augmented))
     networks = []
     for member in range(options.networks):
         run = Fit(train, base, windows, replace(fit, seed=fit.seed + member))
         for epoch, loss, seconds in run.epochs():
             logger.info("network %d, epoch %d: loss %.4f, %.0f s", member + 1, epoch, loss, seconds)
         networks.append(run.averaged)
-    return ExportedNetwork(linear, networks)
+    return ExportedNetwork(linear, networks, sizes)
+
+
+def fit_regression(
+    train: list[Sample], base: WindowSets, searched: list[Piece], weights: Floats, options: TrainingOptions
+) -> tuple[LinearModel, WindowSets]:
+    """A regression on whole windows, then on these and the segments that decide by it; and those segments."""
+    labels, linear, sizes = labels_of(train), options.linear, options.fit.network.sizes
+    shares = shared_weights(base.owners, weights)
+    first = fit_linear(base, labels, shares, linear.penalties, linear.iterations)
+    logger.info("regression fitted to %d windows", len(base))
+    mined = mine(searched, labels, sizes, first, random.Random(options.fit.seed))  # noqa: S311 - as above
+    segments = make_sets(mined.pieces, sizes)
+    logger.info("%d segments decide, of %d windows searched", len(segments), len(searched))
+    shares[labels[base.owners] == 1] *= linear.whole_weight
+    shares = np.concatenate([shares, mined.weights * weights[segments.owners]])
+    second = fit_linear(joined(base, segments), labels, shares, linear.refined, linear.iterations, start=first)
+    logger.info("regression fitted")
+    return second, segments
 
 
 def sample_malicious(samples: list[Sample]) -> list[Sample]:

@@ -9,34 +9,36 @@ import numpy.typing as npt
 
 from script_threat.augmentation import augment
 from script_threat.dataset import Sample
-from script_threat.ngrams import hashed_ngrams
-from script_threat.preprocessing import WINDOW, normalise, window_starts
+from script_threat.ngrams import Buckets, hashed_ngrams
+from script_threat.preprocessing import WINDOW, Bytes, normalise, window_starts
 
 Indices = npt.NDArray[np.int64]
+Piece = tuple[int, Bytes]  # a script's place, and normalised bytes of it
 
 
 @dataclass(frozen=True)
 class WindowSets:
     """Sets of buckets one after the other; set i is buckets[ends[i]:ends[i + 1]], of sample owners[i]."""
 
-    buckets: npt.NDArray[np.int32]
+    buckets: Buckets
     ends: Indices
     owners: Indices
 
     def __len__(self) -> int:
         return len(self.owners)
 
-    def set_of(self, index: int) -> npt.NDArray[np.int32]:
+    def set_of(self, index: int) -> Buckets:
         """The buckets of one set."""
         return self.buckets[self.ends[index] : self.ends[index + 1]]
 
 
-def joined(first: WindowSets, second: WindowSets) -> WindowSets:
-    """The sets of both, of the same scripts."""
+def joined(*parts: WindowSets) -> WindowSets:
+    """The sets of all, of the same scripts."""
+    lengths = np.concatenate([np.diff(part.ends) for part in parts])
     return WindowSets(
-        np.concatenate([first.buckets, second.buckets]),
-        np.concatenate([first.ends, second.ends[1:] + first.ends[-1]]),
-        np.concatenate([first.owners, second.owners]),
+        np.concatenate([part.buckets for part in parts]),
+        np.concatenate([[0], np.cumsum(lengths)]),
+        np.concatenate([part.owners for part in parts]),
     )
 
 
@@ -48,18 +50,20 @@ def choose_windows(length: int, count: int | None, rng: random.Random) -> list[i
     return [starts[0], *rng.sample(starts[1:], count - 1)]
 
 
-def make_windows(
-    bodies: Mapping[int, bytes], sizes: tuple[int, ...], count: int | None, rng: random.Random
-) -> WindowSets:
-    """The sets of buckets of up to `count` windows of each script; the keys are the scripts' places."""
-    found, owners = [], []
+def cut_windows(bodies: Mapping[int, bytes], count: int | None, rng: random.Random) -> list[Piece]:
+    """Up to `count` windows of each script; the keys are the scripts' places."""
+    pieces = []
     for owner, data in bodies.items():
         codes = normalise(data).codes
-        for start in choose_windows(len(codes), count, rng):
-            found.append(hashed_ngrams(codes[start : start + WINDOW], sizes))
-            owners.append(owner)
-    ends = np.concatenate([[0], np.cumsum([len(buckets) for buckets in found])])
-    return WindowSets(np.concatenate(found), ends, np.array(owners))
+        pieces += [(owner, codes[start : start + WINDOW]) for start in choose_windows(len(codes), count, rng)]
+    return pieces
+
+
+def make_sets(pieces: list[Piece], sizes: tuple[int, ...]) -> WindowSets:
+    """The n-grams of each piece as a set of buckets."""
+    found = [np.zeros(0, dtype=np.int32), *(hashed_ngrams(codes, sizes) for _, codes in pieces)]
+    ends = np.cumsum([len(buckets) for buckets in found])
+    return WindowSets(np.concatenate(found), ends, np.array([owner for owner, _ in pieces], dtype=np.int64))
 
 
 def augmented_scripts(samples: list[Sample], share: float, rng: random.Random) -> dict[int, bytes]:

@@ -1,6 +1,6 @@
 """The exported model against the network it came from, and the evidence against its definition."""
 
-import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,12 +14,16 @@ from script_threat.fitting import score_windows  # noqa: E402 - as above
 from script_threat.inference import inspect_script, open_model, run_windows  # noqa: E402 - as above
 from script_threat.linear import LinearModel, presence_matrix  # noqa: E402 - as above
 from script_threat.network import ExportedNetwork, NetworkOptions, PresenceNetwork  # noqa: E402 - as above
-from script_threat.preprocessing import normalise, window_starts  # noqa: E402 - as above
-from script_threat.windows import make_windows  # noqa: E402 - as above
+from script_threat.ngrams import SIZES, hashed_ngrams  # noqa: E402 - as above
+from script_threat.preprocessing import WINDOW, normalise, window_starts  # noqa: E402 - as above
+from script_threat.segments import OFFSETS, segment_logits  # noqa: E402 - as above
+from script_threat.windows import make_sets  # noqa: E402 - as above
 
 BIAS = -0.25
 SCRIPT = b"import os\nfor name in os.listdir('.'):\n    print(name, os.stat(name).st_size)\n"
-BODIES = [SCRIPT, SCRIPT * 200, b"x", SCRIPT.decode().encode("utf-16")]
+ODD = b"".join(b"%x" % (7919**power) for power in range(1, 40))
+MIXED = SCRIPT * 60 + ODD + SCRIPT * 60
+BODIES = [MIXED, SCRIPT, SCRIPT * 200, b"x", SCRIPT.decode().encode("utf-16")]
 
 
 @pytest.fixture(scope="module")
@@ -44,26 +48,59 @@ def session(
     return open_model(path)
 
 
+@pytest.mark.parametrize("count", [0, 1])
 def test_the_exported_model_is_the_mean_of_its_members(
-    network: PresenceNetwork, linear: LinearModel, session: ort.InferenceSession
+    network: PresenceNetwork, linear: LinearModel, tmp_path: Path, count: int
 ) -> None:
-    windows = make_windows(dict(enumerate(BODIES)), network.sizes, None, random.Random(1))
-    votes = presence_matrix(windows) @ linear.weights + linear.bias
-    expected = (score_windows(network, windows) + votes) / 2
-    for index, data in enumerate(BODIES):
-        logit = inspect_script(session, data).logit
-        assert logit == pytest.approx(expected[windows.owners == index].max(), abs=0.01)
+    path = tmp_path / "model.onnx"
+    export_onnx(ExportedNetwork(linear, [network] * count, network.sizes), path)
+    session = open_model(path)
+    codes = normalise(SCRIPT).codes
+    windows = make_sets([(0, codes)], network.sizes)
+    members = [float((presence_matrix(windows) @ linear.weights)[0]) + linear.bias]
+    members += [float(score_windows(network, windows)[0])] * count
+    assert inspect_script(session, SCRIPT).logit == pytest.approx(sum(members) / len(members), abs=0.01)
+
+
+def test_the_graph_scores_parts_as_mining_does(linear: LinearModel, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    export_onnx(ExportedNetwork(linear, []), path)
+    session = open_model(path)
+    for data in BODIES:
+        script = normalise(data)
+        starts = window_starts(len(script.codes))
+        scores, _ = run_windows(session, script, starts)
+        expected = [
+            segment_logits(script.codes[start : start + WINDOW], SIZES, linear.weights, linear.bias).max()
+            for start in starts
+        ]
+        assert scores == pytest.approx(expected, abs=0.01)
 
 
 def test_evidence_adds_up_to_the_score(network: PresenceNetwork, session: ort.InferenceSession) -> None:
-    script = normalise(BODIES[1])
+    script = normalise(MIXED)
     scores, evidence = run_windows(session, script, window_starts(len(script.codes)))
     rest = (float(network.output.bias.detach()[0]) + BIAS) / 2
-    assert [float(row.sum()) for row in evidence] == pytest.approx([float(score) - rest for score in scores], abs=0.01)
+    for score, row in zip(scores, evidence, strict=True):
+        assert min(abs(float(row.sum()) - offset - (score - rest)) for offset in set(OFFSETS.tolist())) < 0.01
+
+
+def test_other_text_beside_a_script_does_not_dilute_it(linear: LinearModel, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    wanted = np.full(len(linear.weights), -0.1, dtype=np.float32)
+    wanted[hashed_ngrams(normalise(ODD).codes, SIZES)] = 1.0
+    export_onnx(ExportedNetwork(LinearModel(wanted, BIAS), []), path)
+    session = open_model(path)
+    alone = inspect_script(session, ODD).logit
+    for data in (ODD + SCRIPT * 800, SCRIPT * 800 + ODD, SCRIPT * 400 + ODD + SCRIPT * 400):
+        padded = inspect_script(session, data)
+        assert padded.logit > alone * 0.75
+        begin = data.index(ODD)
+        assert all(begin - 64 <= part.start < begin + len(ODD) for part in padded.evidence[:3])
 
 
 def test_a_longer_batch_does_not_change_a_window(session: ort.InferenceSession) -> None:
-    script = normalise(BODIES[1])
+    script = normalise(BODIES[2])
     starts = window_starts(len(script.codes))
     together, _ = run_windows(session, script, starts)
     alone = np.concatenate([run_windows(session, script, [start])[0] for start in starts])

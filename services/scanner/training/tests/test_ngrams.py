@@ -7,7 +7,7 @@ from script_threat.ngrams import BUCKETS, hashed_ngrams
 
 pytest.importorskip("pyarrow")
 
-from script_threat.windows import largest, make_windows
+from script_threat.windows import cut_windows, largest, make_sets
 
 
 def test_each_different_ngram_counts_once() -> None:
@@ -24,7 +24,7 @@ def test_too_short_for_an_ngram() -> None:
 
 
 def test_windows_remember_their_script() -> None:
-    windows = make_windows({0: b"x = 1", 1: b"word " * 2000}, (3,), None, random.Random(1))
+    windows = make_sets(cut_windows({0: b"x = 1", 1: b"word " * 2000}, None, random.Random(1)), (3,))
     assert windows.owners.tolist() == [0, 1, 1, 1]
     assert set(windows.set_of(1)) == set(windows.set_of(2))
     assert largest(np.array([0.5, 1.0, 3.0, 2.0]), windows.owners, 2).tolist() == [0.5, 3.0]

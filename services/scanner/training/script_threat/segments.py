@@ -1,0 +1,59 @@
+"""Segments: the parts of a window that are scored by themselves, so that other text beside a script cannot dilute it.
+
+A window of 64 blocks is scored as a whole and in overlapping parts of 32, 16 and 8 blocks, each as if it were the
+window. The largest counts. A part costs `OFFSET` for each time it is halved: the largest of many is large by chance.
+"""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from script_threat.ngrams import BUCKETS, placed_ngrams
+from script_threat.preprocessing import ALIGNMENT, WINDOW, Bytes
+
+Matrix = npt.NDArray[np.float32]
+
+BLOCKS = WINDOW // ALIGNMENT
+STEPS = {64: 64, 32: 8, 16: 4, 8: 4}  # length of a part: distance between two, both in blocks
+OFFSET = 0.3  # of the logit
+BOUNDS = [
+    (start, start + length) for length, step in STEPS.items() for start in range(0, BLOCKS - length + 1, step)
+]  # the whole window comes first
+
+
+def membership() -> Matrix:
+    """1 where a block belongs to a part, [parts, BLOCKS]."""
+    found = np.zeros((len(BOUNDS), BLOCKS), dtype=np.float32)
+    for row, (start, end) in enumerate(BOUNDS):
+        found[row, start:end] = 1
+    return found
+
+
+def offsets() -> Matrix:
+    """What each part's logit is lowered by, [parts]."""
+    return np.array([OFFSET * math.log2(BLOCKS / (end - start)) for start, end in BOUNDS], dtype=np.float32)
+
+
+MEMBERSHIP, OFFSETS = membership(), offsets()
+
+
+def segment_logits(codes: Bytes, sizes: tuple[int, ...], weights: Matrix, bias: float) -> npt.NDArray[np.float64]:
+    """A regression's logit of each part of a window, less its offset, [parts]; -inf where a part is empty.
+
+    The presence of an n-gram is shared among the places where the window holds it.
+    """
+    buckets, places = placed_ngrams(codes, sizes)
+    shares = 1 / np.bincount(buckets, minlength=BUCKETS + 1)[buckets] if len(buckets) else np.zeros(0)
+    blocks = places // ALIGNMENT
+    counts = MEMBERSHIP @ np.bincount(blocks, weights=shares, minlength=BLOCKS)
+    votes = MEMBERSHIP @ np.bincount(blocks, weights=weights[buckets] * shares, minlength=BLOCKS)
+    logits: npt.NDArray[np.float64] = votes / np.sqrt(np.maximum(counts, 1)) + bias - OFFSETS
+    logits[1:][counts[1:] <= 0] = -np.inf
+    return logits
+
+
+def segment_of(codes: Bytes, part: int) -> Bytes:
+    """The codes of one part of a window."""
+    start, end = BOUNDS[part]
+    return codes[start * ALIGNMENT : end * ALIGNMENT]

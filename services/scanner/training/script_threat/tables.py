@@ -1,0 +1,97 @@
+"""Benign scripts of nothing but data, made here: tables of numbers, colours, characters and words.
+
+Ordinary code keeps such tables (frequencies of characters, checksums, palettes, states of a parser). The collected
+benign scripts hold few, and without them a model takes every long row of numbers for an encoded payload.
+"""
+
+import hashlib
+import random
+
+from script_threat.dataset import Sample
+
+WORDS = (
+    b"char freq order table model typical ratio map code point width entity lookup crc weights sample kernel matrix "
+    b"level offset encoding data state class transition palette color score rank unicode latin cyrillic greek"
+).split()
+LANGUAGES = {"python": 40, "javascript": 25, "php": 15, "html/hta": 8, "powershell": 6, "asp": 3, "jsp": 3}
+CODES = ((b"0x%08x", 0, 2**32), (b"0x%04x", 0x80, 0x3000), (b"'#%06x'", 0, 2**24), (b"'\\u%04x'", 0x80, 0x3000))
+LARGEST = 40_000  # bytes of one script
+
+
+def made_tables(count: int, seed: int = 11) -> list[Sample]:
+    """Benign rows, the same for the same seed."""
+    rng = random.Random(seed)  # noqa: S311 - not for secrets
+    samples = []
+    for language in rng.choices(list(LANGUAGES), list(LANGUAGES.values()), k=count):
+        data = b"\n".join(table(language, rng) for _ in range(rng.randint(1, 4)))[:LARGEST]
+        name = hashlib.sha256(data).hexdigest()
+        samples.append(Sample(name, 0, language, name, weak=False, data=data))
+    return samples
+
+
+def table(language: str, rng: random.Random) -> bytes:
+    """One table in the syntax of a language."""
+    values = make_values(int(2 ** rng.uniform(5, 10.5)), rng)
+    keyed = rng.random() < 0.25
+    if keyed:
+        values = with_keys(values, b" => " if language == "php" else b": ", rng)
+    rows = make_rows(values, 1 if keyed else rng.choice([8, 10, 16, 20]), rng)
+    if language == "python" and rng.random() < 0.3:
+        rows = [row + b"  # %02x" % (place % 256) for place, row in enumerate(rows)]
+    return enclose(b"\n".join(rows), language, keyed, rng)
+
+
+def make_values(count: int, rng: random.Random) -> list[bytes]:
+    """The values of one table, all of a kind."""
+    kind = rng.randrange(11)
+    if kind == 0:
+        return [b"%4d" % value for value in rng.sample(range(1, count + 1), count)]
+    if kind == 1:
+        form = b"%%.%df" % rng.choice([3, 6, 12])
+        return [form % rng.uniform(-1, 1) for _ in range(count)]
+    if kind == 2:
+        return [b"(%d, %d)" % (rng.randrange(70_000), rng.randrange(70_000)) for _ in range(count)]
+    if kind == 3:
+        return [b'"%s"' % rng.choice(WORDS) for _ in range(count)]
+    if kind == 4:
+        return [b"%d" % rng.choice([255, 255, 254, 253, 252, rng.randrange(250)]) for _ in range(count)]
+    if kind in (5, 6):
+        form, least, most = b"%d", 0, rng.choice([2, 4, 10, 300, 2000, 6000, 40_000])
+    else:
+        form, least, most = rng.choice(CODES)
+    return [form % rng.randrange(least, most) for _ in range(count)]
+
+
+def with_keys(values: list[bytes], mark: bytes, rng: random.Random) -> list[bytes]:
+    """The values as entries of a map."""
+    kind = rng.randrange(3)
+    if kind == 0:
+        return [b"0x%04x%s%s" % (place, mark, value) for place, value in enumerate(values)]
+    if kind == 1:
+        return [b"'%s%d'%s%s" % (rng.choice(WORDS), place, mark, value) for place, value in enumerate(values)]
+    return [b"'\\x%02x'%s%s" % (rng.randrange(256), mark, value) for value in values]
+
+
+def make_rows(values: list[bytes], width: int, rng: random.Random) -> list[bytes]:
+    """Lines of `width` values with commas between and after them."""
+    indent, comma = rng.choice([b"  ", b"    ", b"\t", b""]), rng.choice([b",", b", "])
+    return [indent + comma.join(values[first : first + width]) + b"," for first in range(0, len(values), width)]
+
+
+def enclose(body: bytes, language: str, keyed: bool, rng: random.Random) -> bytes:  # noqa: FBT001 - a table's form
+    """The rows as a whole script, or a part of one, of a language."""
+    name = b"_".join(rng.sample(WORDS, rng.randint(1, 4)))
+    name = rng.choice([name, name.upper(), name.title().replace(b"_", b"")])
+    opening, closing = (b"{", b"}") if keyed else rng.choice([(b"(", b")"), (b"[", b"]")])
+    if language == "python":
+        return b"%s = %s\n%s\n%s\n" % (name, opening, body, closing)
+    if language == "javascript":
+        start = rng.choice([b"var ", b"const ", b"export const ", b"module.exports."])
+        return b"%s%s = %s\n%s\n%s;\n" % (start, name, b"{" if keyed else b"[", body[:-1], b"}" if keyed else b"]")
+    if language == "php":
+        return b"<?php\n$%s = array(\n%s\n);\n" % (name, body)
+    if language == "powershell":
+        return b"$%s = @(\n%s\n)\n" % (name, body[:-1])
+    if language == "html/hta":
+        return b"<table><tr><td>%s</td></tr></table>\n" % body.replace(b"\n", b"</td></tr>\n<tr><td>")
+    return b"<%% %s = Array(_\n%s)\n%%>\n" % (name, body[:-1])
