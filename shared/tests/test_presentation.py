@@ -12,7 +12,16 @@ from shared.presentation.programs import program_view
 from shared.presentation.text import duration_text, is_hidden, plain_name, runs, shorten, size_text
 from shared.presentation.tree import in_tree_order, most_telling, worst_findings
 from shared.presentation.words import gaps_by_reason, percent, place_text, verdict_sentence
-from shared.scan import Coverage, CoverageGap, CoverageLevel, CoverageReason, Location, ProgramSignature, Verdict
+from shared.scan import (
+    Coverage,
+    CoverageGap,
+    CoverageLevel,
+    CoverageReason,
+    Location,
+    PackageRole,
+    ProgramSignature,
+    Verdict,
+)
 from shared.testing.scans import COMPLETE, make_artifact, make_finding, make_program
 
 PARTIAL = Coverage(
@@ -135,6 +144,16 @@ def test_the_sentence_never_says_more_than_was_looked_at() -> None:
     )
     assert verdict_sentence(Verdict.MALICIOUS, PARTIAL, infected) == (
         "1 detector found known or likely threats in 1 of 2 files. Not everything was looked at."
+    )
+
+
+def test_what_counts_less_by_its_place_is_said_and_not_called_clean() -> None:
+    aside = make_finding(Verdict.UNKNOWN, weighed_from=Verdict.SUSPICIOUS)
+    package = [make_artifact(0), make_artifact(1, findings=(aside,), role=PackageRole.OTHER)]
+
+    assert verdict_sentence(Verdict.UNKNOWN, COMPLETE, package) == (
+        "A model finds something in 1 file that the package does not run by itself. "
+        "That alone is not called suspicious, and not clean."
     )
 
 

@@ -20,6 +20,7 @@ from shared.scan import (
     DetectorInfo,
     Finding,
     Location,
+    PackageRole,
     ScanDocument,
     ScanStatus,
     Verdict,
@@ -47,12 +48,14 @@ DISGUISE = DetectorInfo(
     provider="CPUExecutionProvider",
     model_sha256=hashlib.sha256(b"magika").hexdigest(),
 )
+PACKAGES = DetectorInfo(name="package", version="1.0.0", kind="builtin")
 EICAR = DetectorInfo(name="eicar", version="1.0.0", kind="builtin")
 
 TYPES = {
     "zip": ("application/zip", "archive", "Zip archive data", False),
     "gzip": ("application/gzip", "archive", "gzip compressed data", False),
     "tar": ("application/x-tar", "archive", "POSIX tar archive", False),
+    "python": ("text/x-python", "code", "Python source", True),
     "php": ("text/x-php", "code", "PHP source", True),
     "txt": ("text/plain", "text", "Generic text document", True),
     "png": ("image/png", "image", "PNG image", False),
@@ -87,6 +90,26 @@ DISGUISED = Finding(
     score=0.62,
     reason="The name ends in .pdf, but the content is a Windows program.",
 )
+INSTALLS = Finding(
+    detector=PACKAGES,
+    label="runs-at-install",
+    verdict=Verdict.UNKNOWN,
+    reason="Installing this Python source package runs demo-1.0/setup.py.",
+)
+ASKS_HOME = Finding(
+    detector=PACKAGES,
+    label="network-at-install",
+    verdict=Verdict.SUSPICIOUS,
+    reason="This script runs when the package is installed. It opens network connections.",
+)
+LATE_LOADER = Finding(
+    detector=SCRIPTS,
+    label="script-threat",
+    verdict=Verdict.SUSPICIOUS,
+    score=0.71,
+    reason="The model gives this file a probability of 71 % to be malicious. It counts one step less: the package runs "
+    "this file neither at install nor at import.",
+)
 ON_TRIAL = Finding(
     detector=DetectorInfo(name="image-payloads", version="0.1.0", kind="image-model", provider="CPUExecutionProvider"),
     label="appended-data",
@@ -109,6 +132,7 @@ def artifact(
     coverage: Coverage = COMPLETE,
     findings: tuple[Finding, ...] = (),
     origin: str = "zip member",
+    role: PackageRole | None = None,
 ) -> Artifact:
     mime_type, group, description, is_text = TYPES[kind]
     seed = f"{number}{name}".encode("utf-8", "surrogatepass")
@@ -128,6 +152,7 @@ def artifact(
         verdict=verdict,
         coverage=coverage,
         findings=findings,
+        role=role,
         covered_by=()
         if coverage.level is CoverageLevel.NONE
         else ("disguise", "yara-rules", "script-threats")[: 3 if is_text else 2],
@@ -206,6 +231,23 @@ def deep(submission_id: str) -> ScanDocument:
     return document(submission_id, artifact(0, None, LONG_NAME, "zip", depth=0), *children, *wide)
 
 
+def package(submission_id: str) -> ScanDocument:
+    install, used, other = PackageRole
+    aside = LATE_LOADER.model_copy(update={"weighed_from": Verdict.SUSPICIOUS, "verdict": Verdict.UNKNOWN})
+    return document(
+        submission_id,
+        artifact(0, None, "demo-1.0.tar.gz", "gzip", Verdict.SUSPICIOUS, depth=0, size=20_480),
+        artifact(
+            1, 0, "demo-1.0.tar", "tar", Verdict.SUSPICIOUS, origin="gzip stream", size=96_000, findings=(INSTALLS,)
+        ),
+        artifact(2, 1, "demo-1.0/setup.py", "python", Verdict.SUSPICIOUS, depth=2, findings=(ASKS_HOME,), role=install),
+        artifact(3, 1, "demo-1.0/demo/__init__.py", "python", depth=2, origin="tar member", role=used),
+        artifact(
+            4, 1, "demo-1.0/tests/test_demo.py", "python", Verdict.UNKNOWN, depth=2, findings=(aside,), role=other
+        ),
+    )
+
+
 def facts(
     submission_id: str,
     name: str,
@@ -234,6 +276,7 @@ SUBMISSIONS = (
     facts("suspicious", "offer.pdf", DONE, Verdict.SUSPICIOUS, 47, coverage=CoverageLevel.COMPLETE),
     facts("unknown", HOSTILE_NAME, DONE, Verdict.UNKNOWN, 180, coverage=CoverageLevel.NONE),
     facts("clean", "setup.php", DONE, Verdict.CLEAN, 1500, coverage=CoverageLevel.COMPLETE, size_bytes=5_120),
+    facts("package", "demo-1.0.tar.gz", DONE, Verdict.SUSPICIOUS, 2000, coverage=CoverageLevel.COMPLETE),
     facts("deep", LONG_NAME, DONE, Verdict.CLEAN, 3000, coverage=CoverageLevel.COMPLETE, size_bytes=1_288_490_188),
     facts(
         "failed",
@@ -251,7 +294,14 @@ SUBMISSIONS = (
         failure="No scanner finished this scan within 5 minutes.",
     ),
 )
-DOCUMENTS = {"malicious": malicious, "suspicious": suspicious, "unknown": unknown, "clean": clean, "deep": deep}
+DOCUMENTS = {
+    "malicious": malicious,
+    "suspicious": suspicious,
+    "unknown": unknown,
+    "clean": clean,
+    "deep": deep,
+    "package": package,
+}
 PROGRESS = (
     LiveProgress(),
     LiveProgress(phase=Phase.UNPACKING, artifacts_found=4),

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from gateway import views
 from gateway.views.artifacts import artifact_rows
-from gateway.views.rendering import PACKAGE_ROOT, TEMPLATES_ROOT, static_url
+from gateway.views.rendering import PACKAGE_ROOT, TEMPLATES_ROOT, environment, static_url
 from gateway.views.text import file_name, when
 from gateway.views.verdicts import coverage_view, scan_mark
 from shared.clients import (
@@ -38,6 +38,7 @@ from shared.scan import (
     DetectorInfo,
     Finding,
     Location,
+    PackageRole,
     ScanDocument,
     ScanStatus,
     Verdict,
@@ -472,6 +473,13 @@ def test_a_large_tree_keeps_the_worst_and_their_parents() -> None:
     rows = artifact_rows((artifact(0, None, Verdict.MALICIOUS), *many, bad), limit=10)
     assert len(rows) == 10
     assert {0, 499, 501} <= {row.id for row in rows}
+
+
+def test_a_row_says_when_a_package_runs_the_file() -> None:
+    script = artifact(1, 0).model_copy(update={"role": PackageRole.INSTALL})
+    rows = artifact_rows((artifact(0, None), script))
+    assert [row.role for row in rows] == [None, "runs at install"]
+    assert "runs at install" in environment().get_template("partials/artifact.html").render(artifact=rows[1])
 
 
 def test_stages_of_a_running_scan() -> None:

@@ -13,7 +13,7 @@ from reports.models import Report, ReportIdentity
 from reports.pdf.worker import to_pdf
 from reports.render import PAPER, SCREEN, render_json, render_paper, render_screen
 from shared.clients.results import ScanDetail
-from shared.scan import Coverage, CoverageGap, CoverageLevel, CoverageReason, Verdict
+from shared.scan import Coverage, CoverageGap, CoverageLevel, CoverageReason, PackageRole, Verdict
 from shared.testing.scans import (
     ACCEPTED_AT,
     RULES,
@@ -117,6 +117,15 @@ def test_html_and_pdf_say_what_json_says(make_scan: MakeScan) -> None:
         assert "Malicious" in text
         assert "2detectorsfoundknownorlikelythreatsin1of3files.Noteverythingwaslookedat." in text
         assert "lines1\N{EN DASH}2,bytes6\N{EN DASH}31" in text
+
+
+def test_every_format_says_when_a_package_runs_a_file(make_scan: MakeScan) -> None:
+    artifacts = [make_artifact(), make_artifact(1, role=PackageRole.INSTALL)]
+    report = Report.of(make_scan(make_document(artifacts)), IDENTITY)
+
+    assert Report.model_validate_json(render_json(report)).artifacts[1].role is PackageRole.INSTALL
+    for text in (_squeezed(_html_text(render_screen(report))), _pdf_text(report)):
+        assert "zipmember,runsatinstall" in text
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)

@@ -16,6 +16,7 @@ from shared.presentation.words import (
     COVERAGE_LABELS,
     COVERAGE_SENTENCES,
     GAPS,
+    ROLE_LABELS,
     STATUS_LABELS,
     VERDICT_LABELS,
     gaps_by_reason,
@@ -85,6 +86,7 @@ class ArtifactView(Frozen):
     verdict: str
     coverage: str
     findings: int
+    role: str | None
     program: ProgramView | None
 
 
@@ -203,6 +205,7 @@ def _artifact(artifact: Artifact) -> ArtifactView:
         verdict=VERDICT_LABELS[artifact.verdict],
         coverage=_coverage_text(artifact.coverage),
         findings=sum(not finding.shadow for finding in artifact.findings),
+        role=ROLE_LABELS[artifact.role] if artifact.role else None,
         program=_program(artifact),
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from shared.presentation.text import count_text
-from shared.scan import Artifact, Coverage, CoverageLevel, CoverageReason, Location, ScanStatus, Verdict
+from shared.scan import Artifact, Coverage, CoverageLevel, CoverageReason, Location, PackageRole, ScanStatus, Verdict
 
 VERDICT_LABELS = {
     Verdict.MALICIOUS: "Malicious",
@@ -64,6 +64,11 @@ GAPS = {
         "Could not be read", "The file is damaged, or it is made to break the programs that read it."
     ),
 }
+ROLE_LABELS = {
+    PackageRole.INSTALL: "runs at install",
+    PackageRole.IMPORT: "runs when used",
+    PackageRole.OTHER: "not run by its package",
+}
 _PROVIDERS = {
     "TensorrtExecutionProvider": "TensorRT",
     "CUDAExecutionProvider": "CUDA",
@@ -85,6 +90,10 @@ def verdict_sentence(verdict: Verdict, coverage: Coverage, artifacts: Sequence[A
     if verdict is Verdict.CLEAN:
         looked_at = "The file was looked at" if files == 1 else f"All {count_text(files, 'file')} were looked at"
         return f"{looked_at} by detectors that cover {'its' if files == 1 else 'their'} type. Nothing was found."
+    noted = sum(any(finding.weighed_from for finding in artifact.findings) for artifact in artifacts)
+    if verdict is Verdict.UNKNOWN and coverage.level is CoverageLevel.COMPLETE and noted:
+        found = f"A model finds something in {count_text(noted, 'file')} that the package does not run by itself"
+        return f"{found}. That alone is not called suspicious, and not clean."
     if verdict is Verdict.UNKNOWN:
         titles = tuple(GAPS[reason].title.lower() for reason in gaps_by_reason(coverage))
         why = f" ({joined(titles)})" if titles else ""

@@ -6,6 +6,7 @@ from gateway.views.verdicts import CoverageView, VerdictMark, coverage_view, ver
 from shared.presentation.programs import ProgramView, program_view
 from shared.presentation.text import size_text
 from shared.presentation.tree import most_telling
+from shared.presentation.words import ROLE_LABELS
 from shared.scan import Artifact, Frozen
 
 ROWS_SHOWN = 200
@@ -43,6 +44,8 @@ class ArtifactRow(Frozen):
     coverage: CoverageView
     covered_by: tuple[str, ...]
     findings: int
+    role: str | None
+    """When the package around it runs it, in words."""
     program: ProgramView | None
 
 
@@ -75,5 +78,6 @@ def _row(artifact: Artifact) -> ArtifactRow:
         coverage=coverage_view(artifact.coverage),
         covered_by=artifact.covered_by,
         findings=sum(not finding.shadow for finding in artifact.findings),
+        role=ROLE_LABELS[artifact.role] if artifact.role else None,
         program=program_view(artifact.program) if artifact.program else None,
     )
