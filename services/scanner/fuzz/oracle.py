@@ -15,12 +15,14 @@ from scanner.unpackers.libraries import prepare
 CORPUS = Path(__file__).parent / "corpus"
 LIMITS = JobLimits(artifacts=100, unpacked_bytes=8 << 20, member_bytes=4 << 20, ratio=250, cpu_seconds=60)
 
+PARAMETERS = {"picture": {"width": 16, "height": 12, "channels": 3, "margin": 2, "crop": 1}}
+
 
 def check(name: str, data: bytes) -> None:
     """Run one unpacker as the sandbox does. Raises AssertionError, or whatever the unpacker lets through."""
     prepare()
     spool, sent = io.BytesIO(), io.BytesIO()
-    sink = Sink(spool, LIMITS, len(data), sent.write)
+    sink = Sink(spool, LIMITS, len(data), sent.write, parameters=PARAMETERS.get(name))
     try:
         UNPACKERS[name].unpack(io.BufferedReader(io.BytesIO(data)), "sample.bin", sink)  # type: ignore[arg-type]  # a raw reader
     except LimitReachedError as error:

@@ -136,4 +136,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "--as-nobody":
         del sys.argv[1]
         become_nobody()
-    main({"possessed": Possessed()})
+    main({"possessed": Possessed(), "picture": Possessed()})

@@ -19,6 +19,7 @@ from scanner.packages import Package
 from scanner.programs import findings_of
 from scanner.progress import ProgressReporter
 from scanner.sandbox.messages import JobLimits
+from scanner.sandbox.pictures import SandboxPictures
 from scanner.sandbox.pool import SandboxPool, Unpacked, UnpackJob
 from scanner.signatures import contradicts
 from scanner.threads import Threads
@@ -58,6 +59,7 @@ class Walk:
         self._progress = progress
         self._queue: asyncio.LifoQueue[Node] = asyncio.LifoQueue()
         self._unpacking = asyncio.Lock()
+        self._pictures = SandboxPictures(tools.sandbox, tools.settings)
         self._artifacts_left = tools.settings.max_artifacts
         self._bytes_left = tools.settings.max_unpacked_bytes
 
@@ -107,7 +109,7 @@ class Walk:
             head, tail = await loop.run_in_executor(self._tools.threads.files, _read_ends, content)
             types = effective_types(node.name, node.content_type, head)
             self._progress.at("inspecting", node.name)
-            await self._inspect(node, Subject(content, node.name, node.content_type, types))
+            await self._inspect(node, Subject(content, node.name, node.content_type, types, self._pictures))
         unpackers = unpackers_for(frozenset(type_name.label for type_name in types), head, tail)
         if unpackers:
             await self._unpack(node, content, unpackers)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from scanner.content import ByteRange
+from scanner.unpackers.picture import PictureShape
 from shared.scan import ContentType, CoverageGap, DetectorInfo, Finding
 
 
@@ -37,6 +38,14 @@ class Covered:
         return self.everything or type_name.label in self.labels or type_name.group in self.groups
 
 
+class Pictures(Protocol):
+    """Decodes pictures where their bytes can do no harm."""
+
+    async def decode(self, content: ByteRange, shape: PictureShape) -> tuple[bytes, bool]:
+        """Return the first frame in that shape, and whether it is the only one. Raises DetectorError."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """One artifact as the detectors see it."""
@@ -46,6 +55,8 @@ class Subject:
     content_type: ContentType
     types: frozenset[TypeName]
     """The detected type and, where the name or first line would make a system run it, that type too."""
+    pictures: Pictures | None = None
+    """None where there is no sandbox: in tests and in the evaluation of a model on labelled data."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -13,12 +11,10 @@ from pydantic import Field
 
 from scanner.config import MEBIBYTE
 from scanner.content import ByteRange
-from scanner.detectors.preparation import ModelInput, Prepared, Preparer
+from scanner.detectors.base import Pictures
+from scanner.detectors.preparation import ModelInput, Prepared, Preparer, Row
 from scanner.errors import DetectorError, TooLargeError
-
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")
-"""The few decoders that hostile files are shown to."""
-MAX_PIXELS = 32_000_000
+from scanner.unpackers.picture import MAX_PIXELS, PictureShape, TooManyPixelsError, UndecodableError, decode
 
 
 class ImageInput(ModelInput):
@@ -36,10 +32,12 @@ class ImageInput(ModelInput):
 
     def preparer(self, _folder: Path) -> Preparer:
         """Return what makes rows."""
-        return _Pictures(self)
+        return PicturePreparer(self)
 
 
-class _Pictures:
+class PicturePreparer:
+    """Makes rows of pictures, decoded by a sandbox worker or, of files that are trusted, here."""
+
     element_type = "tensor(float)"
 
     def __init__(self, declared: ImageInput) -> None:
@@ -47,47 +45,36 @@ class _Pictures:
         channels = 1 if declared.colours == "grey" else 3
         size = (declared.height, declared.width)
         self.item_shape = (channels, *size) if declared.layout == "channels-first" else (*size, channels)
+        crop = int(declared.resize == "crop")
+        self._shape = PictureShape(declared.width, declared.height, channels, declared.margin, crop)
+
+    async def prepare_in(self, pictures: Pictures, content: ByteRange) -> Prepared:
+        """Return the row of a picture that `pictures` decodes. Raises DetectorError."""
+        self._check_size(content)
+        pixels, whole = await pictures.decode(content, self._shape)
+        return Prepared(self._row(pixels), whole)
 
     def prepare(self, content: ByteRange) -> Prepared:
+        """Return the row of a trusted file, such as the golden one of a pack. Raises DetectorError."""
+        self._check_size(content)
+        try:
+            pixels, whole = decode(Image, content.read(), self._shape)
+        except UndecodableError as error:
+            raise DetectorError("The picture could not be decoded.") from error
+        except TooManyPixelsError as error:
+            raise TooLargeError(f"The picture has more than {MAX_PIXELS} pixels.") from error
+        return Prepared(self._row(pixels), whole)
+
+    def _check_size(self, content: ByteRange) -> None:
+        limit = self._declared.max_bytes
+        if content.size > limit:
+            raise TooLargeError(f"The picture is larger than the {limit} bytes that this model reads.")
+
+    def _row(self, data: bytes) -> Row:
         declared = self._declared
-        if content.size > declared.max_bytes:
-            raise TooLargeError(f"The picture is larger than the {declared.max_bytes} bytes that this model reads.")
-        picture, whole = self._picture(content.read())
-        pixels = np.asarray(picture, dtype=np.float32) / 255
-        pixels = pixels.reshape(declared.height, declared.width, -1)
+        pixels = np.frombuffer(data, np.uint8).astype(np.float32).reshape(declared.height, declared.width, -1) / 255
         if declared.colours == "bgr":
             pixels = pixels[:, :, ::-1]
         scaled = (pixels - np.array(declared.mean, np.float32)) / np.array(declared.deviation, np.float32)
         row = scaled.transpose(2, 0, 1) if declared.layout == "channels-first" else scaled
-        return Prepared(np.ascontiguousarray(row, dtype=np.float32), whole)
-
-    def _picture(self, data: bytes) -> tuple[Image.Image, bool]:
-        """Return the first frame in the declared size and colours, and whether it is the only one.
-
-        Raises DetectorError.
-        """
-        declared = self._declared
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")
-                opened = Image.open(io.BytesIO(data), formats=FORMATS)
-                too_large = opened.width * opened.height > MAX_PIXELS
-                whole = not getattr(opened, "is_animated", False)
-                picture = None if too_large else opened.convert("L" if declared.colours == "grey" else "RGB")
-        except Exception as error:  # its decoders raise whatever they meet: struct, index, value, OS errors
-            raise DetectorError("The picture could not be decoded.") from error
-        if picture is None:
-            raise TooLargeError(f"The picture has more than {MAX_PIXELS} pixels.")
-        margin, width, height = declared.margin, declared.width, declared.height
-        resized = self._cropped(picture).resize((width + 2 * margin, height + 2 * margin), Image.Resampling.BILINEAR)
-        return resized.crop((margin, margin, margin + width, margin + height)), whole
-
-    def _cropped(self, picture: Image.Image) -> Image.Image:
-        """Return the centre in the proportions of the model's input, where the manifest says so."""
-        if self._declared.resize == "stretch":
-            return picture
-        wanted = self._declared.width / self._declared.height
-        width = max(1, round(min(picture.width, picture.height * wanted)))
-        height = max(1, round(min(picture.height, picture.width / wanted)))
-        left, top = (picture.width - width) // 2, (picture.height - height) // 2
-        return picture.crop((left, top, left + width, top + height))
+        return np.ascontiguousarray(row, dtype=np.float32)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from scanner.batcher import Batcher
 from scanner.config import EngineSettings
 from scanner.content import ByteRange
-from scanner.detectors.base import Covered, Inspection, Subject
+from scanner.detectors.base import Covered, Inspection, Pictures, Subject
 from scanner.detectors.calibration import AS_IT_IS, Calibration, ModelOutput
 from scanner.detectors.golden import check_golden
-from scanner.detectors.image_input import ImageInput
+from scanner.detectors.image_input import ImageInput, PicturePreparer
 from scanner.detectors.pack import MODEL, Pack, Thresholds
 from scanner.detectors.preparation import Prepared, Preparer, Row
 from scanner.detectors.signature import check_signature
@@ -110,7 +110,7 @@ class ModelDetector:
     async def inspect(self, subject: Subject) -> Inspection:
         """Score the artifact. Raises DetectorError."""
         try:
-            score, whole = await self._score(subject.content)
+            score, whole = await self._score(subject.content, subject.pictures)
         except TooLargeError as error:
             return Inspection(gaps=(CoverageGap(reason=CoverageReason.TOO_LARGE, detail=error.message),))
         gaps = () if whole else (self._cut,)
@@ -130,7 +130,7 @@ class ModelDetector:
 
     async def score(self, content: ByteRange) -> float:
         """Return the calibrated probability. Raises DetectorError."""
-        score, _ = await self._score(content)
+        score, _ = await self._score(content, None)
         return score
 
     async def close(self) -> None:
@@ -138,9 +138,12 @@ class ModelDetector:
         if self._batcher is not None:
             await self._batcher.close()
 
-    async def _score(self, content: ByteRange) -> tuple[float, bool]:
+    async def _score(self, content: ByteRange, pictures: Pictures | None) -> tuple[float, bool]:
         """Return the probability, and whether the model saw all of the file."""
-        prepared = await asyncio.get_running_loop().run_in_executor(self._threads.files, self._prepare, content)
+        if pictures is not None and isinstance(self._preparer, PicturePreparer):
+            prepared = await self._preparer.prepare_in(pictures, content)
+        else:
+            prepared = await asyncio.get_running_loop().run_in_executor(self._threads.files, self._prepare, content)
         return await self._running_batcher().submit(prepared.row), prepared.whole
 
     def _score_now(self, content: ByteRange) -> float:

@@ -41,6 +41,7 @@ class UnpackRequest:
     size: int
     limits: JobLimits
     passwords: tuple[str, ...] = field(default=(), repr=False)
+    parameters: dict[str, int] = field(default_factory=dict)
 
     def encode(self) -> bytes:
         """Return the request as one line."""

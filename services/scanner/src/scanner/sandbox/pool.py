@@ -8,7 +8,7 @@ import math
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -61,6 +61,7 @@ class UnpackJob:
     limits: JobLimits
     seconds: float
     passwords: tuple[str, ...] = ()
+    parameters: Mapping[str, int] = field(default_factory=dict)
 
 
 class SandboxPool:
@@ -134,7 +135,15 @@ class SandboxPool:
 
     async def _run(self, worker: WorkerProcess, job: UnpackJob) -> Unpacked:
         content, spool = job.content, OpenFile.spool(self._settings.work_dir)
-        request = UnpackRequest(job.unpacker.name, job.name, content.offset, content.size, job.limits, job.passwords)
+        request = UnpackRequest(
+            job.unpacker.name,
+            job.name,
+            content.offset,
+            content.size,
+            job.limits,
+            job.passwords,
+            dict(job.parameters),
+        )
         told = _Told(spool, job.limits)
         try:
             async with asyncio.timeout(job.seconds):

@@ -55,7 +55,7 @@ def _serve_one(connection: socket.socket, unpackers: Mapping[str, Unpacker]) -> 
     source = io.BufferedReader(SliceReader(source_descriptor, request.offset, request.size), 64 * 1024)
     try:
         with os.fdopen(spool_descriptor, "wb", buffering=256 * 1024) as spool:
-            sink = Sink(spool, request.limits, request.size, connection.sendall, request.passwords)
+            sink = Sink(spool, request.limits, request.size, connection.sendall, request.passwords, request.parameters)
             _unpack(unpackers[request.unpacker], source, request.name, sink)
             sink.finish()
     except LibrariesNeededError:

@@ -17,6 +17,7 @@ from scanner.unpackers.office_part import OfficePartUnpacker
 from scanner.unpackers.ole import OleUnpacker
 from scanner.unpackers.onenote import OneNoteUnpacker
 from scanner.unpackers.pdf import PdfUnpacker
+from scanner.unpackers.picture import PictureDecoder
 from scanner.unpackers.programs import ProgramUnpacker
 from scanner.unpackers.sevenzip import SevenZipUnpacker
 from scanner.unpackers.shortcut import ShortcutUnpacker
@@ -34,6 +35,7 @@ _ALL: tuple[Unpacker, ...] = (
     OleUnpacker(),
     OfficePartUnpacker(),
     PdfUnpacker(),
+    PictureDecoder(),
     ProgramUnpacker(),
     MailUnpacker(),
     ShortcutUnpacker(),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import BinaryIO, Protocol
 
@@ -30,6 +30,7 @@ _SEND_BYTES = 32 * 1024
 class GapReason(StrEnum):
     """The coverage reasons an unpacker can give; values as in `shared.scan.CoverageReason`."""
 
+    TOO_LARGE = "too_large"
     ENCRYPTED = "encrypted"
     UNSUPPORTED = "unsupported"
     LIMIT_REACHED = "limit_reached"
@@ -72,9 +73,12 @@ class Sink:
         source_size: int,
         send: Callable[[bytes], None],
         passwords: tuple[str, ...] = (),
+        parameters: Mapping[str, int] | None = None,
     ) -> None:
         self.passwords = passwords
         """What the submitter gave to open encrypted containers with."""
+        self.parameters = dict(parameters or {})
+        """What else the job says; only the decoding of pictures asks for it."""
         self._spool = spool
         self._limits = limits
         self._allowed = min(limits.unpacked_bytes, max(RATIO_FLOOR_BYTES, limits.ratio * source_size))

@@ -17,6 +17,8 @@ from types import ModuleType
 # With the modules that the libraries themselves import at first use.
 MODULES = (
     "Cryptodome.Cipher._mode_cbc", "Cryptodome.Cipher._mode_ctr", "Cryptodome.Cipher._mode_ecb",
+    "PIL.BmpImagePlugin", "PIL.GifImagePlugin", "PIL.Image", "PIL.ImageFile", "PIL.ImagePalette",
+    "PIL.JpegImagePlugin", "PIL.MpoImagePlugin", "PIL.PngImagePlugin", "PIL.TiffImagePlugin", "PIL.WebPImagePlugin",
     "libarchive", "lief", "olefile", "pikepdf", "py7zr", "pyzipper",
     "email.errors", "email.header", "email.message", "email.parser", "email.policy",
     "psutil", "quopri", "stringprep", "unicodedata", "uuid",
@@ -55,6 +57,7 @@ def prepare() -> None:
         except (ImportError, OSError, AttributeError):  # the last: a C library too old for its wrapper
             sys.modules.pop(name, None)
     _silence_lief()
+    _warm_up_pictures()
     _warm_up_pdf()
     _Preparation.done = True
 
@@ -63,6 +66,15 @@ def _silence_lief() -> None:
     lief = sys.modules.get("lief")
     if lief is not None:
         lief.logging.disable()
+
+
+def _warm_up_pictures() -> None:
+    """Write and read one pixel: Pillow imports its decoders at first use."""
+    image = sys.modules.get("PIL.Image")
+    if image is not None:
+        buffer = io.BytesIO()
+        image.new("RGB", (1, 1)).save(buffer, "PNG")
+        image.open(buffer).convert("L").resize((2, 2)).tobytes()
 
 
 def _warm_up_pdf() -> None:

@@ -32,8 +32,9 @@ class EncryptedMembers:
         """Store the member if a password fits, else tell the gap. Raises LimitReachedError."""
         if self._archive is None:
             pyzipper = library("pyzipper")
-            # It raises RuntimeError for a wrong password and brings a BadZipFile of its own.
-            self._damage = (*DAMAGE, pyzipper.BadZipFile, RuntimeError, NotImplementedError)
+            # It raises RuntimeError for a wrong password, LookupError for a strength that there is not,
+            # and brings a BadZipFile of its own.
+            self._damage = (*DAMAGE, pyzipper.BadZipFile, RuntimeError, LookupError)
             self._archive = pyzipper.AESZipFile(self._source)
             self._members = {info.header_offset: info for info in self._archive.infolist()}
         twin = self._members.get(member.header_offset)
