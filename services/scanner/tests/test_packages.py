@@ -193,10 +193,17 @@ async def test_what_is_decoded_from_a_script_has_its_role(scan: Scan, archives: 
     ],
 )
 def test_the_role_weighs_a_model_and_never_a_rule(said: Finding, role: PackageRole | None, counts: Verdict) -> None:
-    (result,) = weighed([said], role, frozenset())
+    (result,) = weighed([said], "tests/a.py", role, frozenset())
 
     assert result.verdict is counts
     assert result.weighed_from == (None if counts is said.verdict else said.verdict)
+
+
+@pytest.mark.parametrize("name", ["docs/invoice.js", "tests/Run.BAT"])
+def test_what_a_double_click_runs_keeps_its_weight(name: str) -> None:
+    said = finding(Verdict.SUSPICIOUS)
+
+    assert weighed([said], name, PackageRole.OTHER, frozenset()) == [said]
 
 
 @pytest.mark.parametrize(
@@ -210,7 +217,7 @@ def test_the_role_weighs_a_model_and_never_a_rule(said: Finding, role: PackageRo
 def test_a_suspicious_script_that_acts_at_install_is_malicious(
     role: PackageRole, acts: set[Fact], *, raised: bool
 ) -> None:
-    found = weighed([finding(Verdict.SUSPICIOUS)], role, frozenset(acts))
+    found = weighed([finding(Verdict.SUSPICIOUS)], "setup.py", role, frozenset(acts))
 
     assert [one.label for one in found[1:]] == (["suspicious-at-install"] if raised else [])
     assert found[0].verdict is Verdict.SUSPICIOUS
@@ -219,7 +226,7 @@ def test_a_suspicious_script_that_acts_at_install_is_malicious(
 def test_two_signs_of_rules_are_not_raised() -> None:
     acts = frozenset({Fact.OPENS_NETWORK})
 
-    assert len(weighed([finding(Verdict.SUSPICIOUS, RULES)], PackageRole.INSTALL, acts)) == 1
+    assert len(weighed([finding(Verdict.SUSPICIOUS, RULES)], "setup.py", PackageRole.INSTALL, acts)) == 1
 
 
 def test_more_install_scripts_than_are_read_take_no_weight_from_anything() -> None:

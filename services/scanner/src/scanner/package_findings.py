@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from scanner.declared import RUN_BY_DOUBLE_CLICK, DeclaredName
 from scanner.packages import Package
 from scanner.unpackers.package_facts import Fact
 from shared.presentation.text import plain_name, shorten
@@ -55,11 +56,13 @@ def script_findings(name: str, acts: frozenset[Fact]) -> list[Finding]:
     return []
 
 
-def weighed(findings: Iterable[Finding], role: PackageRole | None, acts: frozenset[Fact]) -> list[Finding]:
-    """Return the findings on a file with the weight that its role gives them, and one more if that raises them."""
-    result = [
-        _lowered(finding) if role is PackageRole.OTHER and _of_model(finding) else finding for finding in findings
-    ]
+def weighed(findings: Iterable[Finding], name: str, role: PackageRole | None, acts: frozenset[Fact]) -> list[Finding]:
+    """Return the findings on a file with the weight that its role gives them, and one more if that raises them.
+
+    What a double click runs keeps its weight: who unpacks the archive may not be installing a package.
+    """
+    aside = role is PackageRole.OTHER and DeclaredName.of(name).extension not in RUN_BY_DOUBLE_CLICK
+    result = [_lowered(finding) if aside and _of_model(finding) else finding for finding in findings]
     suspicious = [finding for finding in result if _of_model(finding) and finding.verdict is Verdict.SUSPICIOUS]
     if acts and role is PackageRole.INSTALL and suspicious:
         detector = suspicious[0].detector.name

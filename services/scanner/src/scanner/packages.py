@@ -25,7 +25,7 @@ _SIDE_FOLDERS = frozenset({
     "__tests__", "bench", "benchmark", "benchmarks", "demo", "demos", "doc", "docs", "documentation", "example",
     "examples", "fixtures", "sample", "samples", "spec", "specs", "t", "test", "testdata", "tests",
 })  # fmt: skip
-_TEST_FILE = re.compile(r"^(?:test_.*|.*_test|conftest)\.py$|\.(?:test|spec)\.[cm]?[jt]sx?$")
+_TEST_FILE = re.compile(r"^(?:test_.*|.*_test|conftest)\.py$")
 _DATA_EXTENSIONS = HARMLESS_EXTENSIONS | {
     "cfg",
     "in",

@@ -137,7 +137,7 @@ class Walk:
         ):
             if compared:
                 node.runs.append(_run_of(detector.info, inspection, shadow=detector.shadow))
-            self._found(node, weighed(inspection.findings, node.role, node.acts))
+            self._found(node, weighed(inspection.findings, node.name, node.role, node.acts))
             covers = any(detector.covered.includes(type_name) for type_name in subject.types)
             if covers and not detector.shadow:
                 node.gaps.extend(inspection.gaps)
