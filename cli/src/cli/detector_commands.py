@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from cli.api import Email, Password, Server, Token
 
 detectors = typer.Typer(help="What looks at files: list, show, evaluate on labelled data.", no_args_is_help=True)
 
@@ -126,3 +129,36 @@ def rollback_detector(name: PackName) -> None:
     from cli.detector_admin import roll_back
 
     roll_back(name)
+
+
+@admin_detectors.command("compare")
+def compare_detector(  # noqa: PLR0913, PLR0917 - the options of one command
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME[@VERSION]]", help="Without: list what has run in shadow.")
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option("--with", metavar="NAME", help="Live detector; else the one of the same name, or all together."),
+    ] = None,
+    since: Annotated[datetime | None, typer.Option(help="Only what was scanned at or after this date (UTC).")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="The latest so many files.")] = 10_000,
+    as_json: Json = False,
+    server: Server = None,
+    token: Token = None,
+    email: Email = None,
+    password: Password = None,
+) -> None:
+    """Compare a detector in shadow with the live ones: agreement, scores, what would change.
+
+    Asks the running server: the one-process installation of this data directory, or the one that --server names,
+    as an administrator. Files that were scanned before the detector came are looked at by `fumehood admin rescan`.
+    """
+    from cli.api import asked_credentials
+    from cli.comparison import run_compare, run_list
+
+    credentials = asked_credentials(token, email, password)
+    if name is None:
+        asyncio.run(run_list(server, credentials, as_json=as_json))
+        return
+    work = run_compare(server, credentials, name, reference=reference, since=since, limit=limit, as_json=as_json)
+    asyncio.run(work)

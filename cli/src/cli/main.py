@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.detector_commands import admin_detectors, detectors
+from cli.rescan_commands import rescan
 from shared.errors import AppError
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app.add_typer(admin, name="admin")
 app.add_typer(detectors, name="detectors")
 admin.add_typer(admin_detectors, name="detectors")
 admin.add_typer(dead_letters, name="dead-letters")
+admin.command("rescan")(rescan)
 
 DeadLetterId = Annotated[str, typer.Argument(metavar="ID", help="As shown by `dead-letters list`.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object per line on standard output.")]
@@ -95,7 +97,8 @@ def submit(
 
     Exit status as `fumehood scan`: 0 nothing found, 1 found, 2 an error.
     """
-    from cli.submit import Credentials, run_submit
+    from cli.api import Credentials
+    from cli.submit import run_submit
 
     if token is None and email is None:
         email = typer.prompt("E-mail")

@@ -7,7 +7,6 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import uuid4
@@ -17,8 +16,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 
+from cli.api import Credentials, call
 from cli.paths import coloured, printable, regular_files
-from shared.errors import AppError, ClientError, UnavailableError
+from shared.errors import AppError, UnavailableError
 
 IN_FLIGHT = 4
 WAIT_SECONDS = 30
@@ -26,15 +26,6 @@ TRIES = 5
 FOUND = frozenset({"malicious", "suspicious"})
 TERMINAL = frozenset({"completed", "failed", "expired"})
 _COLOURS = {"malicious": "red", "suspicious": "yellow", "unknown": "blue", "clean": "green"}
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """A ready token, or the account to get one with."""
-
-    token: str | None
-    email: str | None
-    password: str | None
 
 
 async def run_submit(paths: list[Path], server: str, credentials: Credentials, *, as_json: bool, wait: bool) -> int:
@@ -71,7 +62,7 @@ class _Submitter:
         token = self._credentials.token
         if token is None:
             form = {"username": self._credentials.email, "password": self._credentials.password}
-            token = (await self._request("POST", "/api/v1/auth/token", data=form))["access_token"]
+            token = (await call(self._http, "POST", "/api/v1/auth/token", data=form))["access_token"]
         self._http.headers["Authorization"] = f"Bearer {token}"
 
     async def send_all(self, files: Iterator[Path]) -> None:
@@ -118,25 +109,15 @@ class _Submitter:
         self.progress.reset(task)
         with await asyncio.to_thread(path.open, "rb") as file:
             files = {"file": (path.name, _WatchedFile(file, self.progress, task))}
-            return await self._request("POST", "/api/v1/files", files=files, headers=headers)
+            accepted: dict[str, Any] = await call(self._http, "POST", "/api/v1/files", files=files, headers=headers)
+            return accepted
 
     async def _verdict(self, submission_id: str) -> dict[str, Any]:
         while True:
             path = f"/api/v1/submissions/{submission_id}"
-            answer = await self._request("GET", path, params={"wait": WAIT_SECONDS})
+            answer: dict[str, Any] = await call(self._http, "GET", path, params={"wait": WAIT_SECONDS})
             if answer["status"] in TERMINAL:
                 return answer
-
-    async def _request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        try:
-            answer = await self._http.request(method, path, **options)
-        except httpx.TransportError as error:
-            message = f"{self._http.base_url} does not answer ({type(error).__name__}); is the server running?"
-            raise UnavailableError(message) from None
-        if answer.is_error:
-            raise _problem(answer)
-        body: dict[str, Any] = answer.json()
-        return body
 
     def _print(self, answer: dict[str, Any]) -> None:
         if self._as_json:
@@ -173,16 +154,3 @@ class _WatchedFile:
 
 def _worth_another_try(error: AppError) -> bool:
     return isinstance(error, UnavailableError) or error.status == 429
-
-
-def _problem(answer: httpx.Response) -> AppError:
-    try:
-        problem = answer.json()
-        detail, title = str(problem["detail"]), str(problem["title"])
-    except (ValueError, KeyError, TypeError):
-        detail, title = f"The server answered {answer.status_code}.", "Error"
-    kind = UnavailableError if answer.status_code >= 502 else ClientError
-    retry_after = answer.headers.get("Retry-After", "")
-    error = kind(f"{title}: {detail}", retry_after_seconds=int(retry_after) if retry_after.isdigit() else None)
-    error.status = answer.status_code
-    return error

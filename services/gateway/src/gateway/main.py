@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from redis.asyncio import Redis
 
 from gateway.auth.passwords import Passwords
+from gateway.auth.tokens import AccessTokens, is_signing_key_kept, load_signing_key
 from gateway.config import Settings
 from gateway.context import Context, Transports, open_accounts, open_context
 from gateway.edge import (
@@ -68,6 +69,16 @@ async def new_sign_in_link(settings: Settings) -> str:
     async with open_accounts(settings) as accounts:
         path = await accounts.create_administrator_link()
     return (settings.public_url or f"http://localhost:{settings.port}") + path
+
+
+async def new_administrator_token(settings: Settings) -> str | None:
+    """Return an access token of the administrator, for use beside a running gateway; None where none has run."""
+    if not is_signing_key_kept(settings):
+        return None
+    async with open_accounts(settings) as accounts:
+        administrator = await accounts.find_administrator()
+    tokens = AccessTokens(load_signing_key(settings), settings.access_token_seconds)
+    return tokens.issue(administrator) if administrator else None
 
 
 if __name__ == "__main__":

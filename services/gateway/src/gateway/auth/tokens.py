@@ -88,6 +88,12 @@ def load_signing_key(settings: Settings) -> ECKey:
     return key
 
 
+def is_signing_key_kept(settings: Settings) -> bool:
+    """Return whether the key is known beforehand, so that every process that loads it has the same."""
+    in_directory = settings.data_dir is not None and (settings.data_dir / _KEY_FILE).exists()
+    return bool(settings.jwt_private_key.get_secret_value()) or in_directory
+
+
 def _import(pem: bytes) -> ECKey:
     try:
         key = ECKey.import_key(pem)

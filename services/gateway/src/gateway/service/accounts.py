@@ -143,10 +143,14 @@ class AccountService:
             await storage.insert_audit(transaction.session, SYSTEM, Action.LINK_CREATED, target=user.email)
         return f"/welcome/{token}"
 
+    async def find_administrator(self) -> User | None:
+        """Return the oldest administrator who may sign in."""
+        async with self._database.read() as session:
+            return await storage.find_first_administrator(session)
+
     async def create_administrator_link(self) -> str:
         """Return the path of a new one-time link for the administrator, whose account is made if there is none."""
-        async with self._database.read() as session:
-            administrator = await storage.find_first_administrator(session)
+        administrator = await self.find_administrator()
         if administrator is None:
             administrator = await self.create_account(self._settings.admin_email or FIRST_ADMINISTRATOR, Role.ADMIN)
         return await self.create_link(administrator)
@@ -160,8 +164,7 @@ class AccountService:
         if self._settings.admin_email and password:
             await self.create_account(self._settings.admin_email, Role.ADMIN, password)
             return None
-        async with self._database.read() as session:
-            administrator = await storage.find_first_administrator(session)
+        administrator = await self.find_administrator()
         if administrator is not None and administrator.password_hash is not None:
             return None
         return await self.create_administrator_link()

@@ -201,14 +201,15 @@ def _rescan_view(rescan: PastScan, progress: LiveProgress | None) -> RescanView:
 def _change(facts: SubmissionFacts) -> str | None:
     if facts.changed_from is None or facts.verdict is None:
         return None
-    return f"Changed from {VERDICT_LABELS[facts.changed_from]} to {VERDICT_LABELS[facts.verdict]} when scanned again"
+    change = f"Changed from {VERDICT_LABELS[facts.changed_from]} to {VERDICT_LABELS[facts.verdict]} when scanned again"
+    return f"{change} on {aware(facts.finished_at):%Y-%m-%d at %H:%M} UTC" if facts.finished_at else change
 
 
 def _past_scan(past: PastScan, now: datetime) -> PastScanRow:
     return PastScanRow(
         mark=scan_mark(past.status, past.verdict),
         asked=when(past.requested_at, now),
-        detail=past.reason or COVERAGE_LABELS[past.coverage],
+        detail=past.reason or f"Coverage: {COVERAGE_LABELS[past.coverage].lower()}",
     )
 
 

@@ -70,7 +70,8 @@ class ComparisonView(Frozen):
 
     title: str
     reference: str
-    replaces: str
+    how: str
+    """How the detector in shadow would count, for what would change."""
     period: str
     artifacts: int
     alone: int
@@ -134,7 +135,7 @@ def comparison_view(found: Comparison, now: datetime) -> ComparisonView:
     return ComparisonView(
         title=f"{found.detector} {found.version}",
         reference=f"{found.reference} {', '.join(versions)}" if found.reference else "all live detectors together",
-        replaces=found.reference or "none",
+        how=f"in the place of {found.reference}" if found.reference else "beside them",
         period=f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC" if first and last else "",
         artifacts=found.artifacts,
         alone=found.alone,
