@@ -29,7 +29,7 @@ from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
 
-from scanner.config import EngineSettings
+from scanner.config import EngineSettings, Settings
 from scanner.content import ByteRange
 from scanner.detectors.byte_model import ByteModelDetector
 from scanner.detectors.loader import SHIPPED_PACKS, load_pack
@@ -124,7 +124,7 @@ async def _measure(options: argparse.Namespace) -> None:
     contents = [ByteRange.whole(path) for path in _files(options.files)]
     reader = InMemoryMetricReader()
     metrics.set_meter_provider(MeterProvider([reader]))
-    settings = EngineSettings(model_provider=options.provider, batch_queue=4096)
+    settings = Settings(model_provider=options.provider, batch_queue=4096)
     async with _opened(options.pack, settings) as target:
         batches = [int(size) for size in options.batches or BATCHES["gpu" if target.model.on_gpu else "cpu"]]
         in_flight = options.in_flight or 2 * max(batches) * target.model.limits.parallel_runs
