@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with _memory(options.memory) as folder:
         rows = asyncio.run(_fumehood(samples, folder))
         if options.guarddog:
-            rows["GuardDog"] = [_guarddog(sample, options.guarddog, folder) for sample in samples]
+            rows["GuardDog"] = [_guarddog(sample, options.guarddog, folder) for sample in _told("GuardDog", samples)]
     _print(rows)
     if options.guarddog:
         cpu = _children_seconds()
@@ -109,7 +109,7 @@ async def _fumehood(samples: list[Sample], folder: Path) -> dict[str, list[Resul
         print(f"script-threat {model.version}, model {(model.model_sha256 or '')[:12]}, {model.provider}")
     weighed, plain = [], []
     try:
-        for sample in samples:
+        for sample in _told("Fumehood", samples):
             with _file(sample, folder) as path:
                 wall, cpu = time.monotonic(), _cpu_seconds()
                 document = await engine.scan(
@@ -196,6 +196,16 @@ def _benign(folder: Path) -> Iterator[Sample]:
 
 def _chosen(samples: Iterable[Sample], limit: int) -> list[Sample]:
     return sorted(samples, key=lambda sample: hashlib.sha256(sample.name.encode()).digest())[:limit]
+
+
+def _told(engine: str, samples: list[Sample]) -> Iterator[Sample]:
+    """Yield the samples and say on the terminal how far it is."""
+    for number, sample in enumerate(samples, 1):
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{engine}: {number} of {len(samples)}, {sample.name}", end="", file=sys.stderr, flush=True)
+        yield sample
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr)
 
 
 @contextmanager
