@@ -111,6 +111,9 @@ class Possessed:
         if action == b"flood":
             sink._send(b"x" * 1_000_000)
             return
+        if action == b"chatter":
+            sink._send(b'{"kind": "fact", "fact": "names", "name": "x"}\n' * 10_000)
+            return
         sink.store("before", "probe", [b"kept"], (), "")
         sink.flush()
         try:

@@ -112,7 +112,7 @@ async def test_processor_time_is_limited_by_the_kernel(hostile: Hostile) -> None
     assert "processor time" in unpacked.gaps[0].detail
 
 
-@pytest.mark.parametrize("action", ["lie", "garbage", "flood"])
+@pytest.mark.parametrize("action", ["lie", "garbage", "flood", "chatter"])
 async def test_what_a_worker_says_is_not_believed(hostile: Hostile, action: str) -> None:
     unpacked = await hostile.do(action)
 
