@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import io
+import random
 import struct
+import zipfile
 import zlib
 
+import pytest
 import pyzipper
+from msoffcrypto.format.ooxml import OOXMLFile
 
 from scanner.testing import Archives, Scan
 from shared.scan import CoverageLevel, CoverageReason, ScanDocument, Verdict
 
+CONTENT_TYPES = "http://schemas.openxmlformats.org/package/2006/content-types"
 TEXT = b"The quick brown fox jumps over the lazy dog. " * 20
 
 
@@ -98,3 +103,32 @@ async def test_many_locked_members_take_bounded_time(scan: Scan) -> None:
     document = await scan("x.zip", aes_zip({f"{number}.txt": b"x" for number in range(1000)}, "nobody knows"))
 
     assert reasons(document) == {CoverageReason.ENCRYPTED}
+
+
+def locked_document(content: bytes, password: str) -> bytes:
+    """A Word document under the agile encryption of ECMA-376 that holds one file."""
+    plain = io.BytesIO()
+    with zipfile.ZipFile(plain, "w") as archive:
+        archive.writestr("[Content_Types].xml", f'<?xml version="1.0"?><Types xmlns="{CONTENT_TYPES}"></Types>')
+        archive.writestr("word/document.xml", '<?xml version="1.0"?><w:document></w:document>')
+        archive.writestr("word/embeddings/object.bin", content)
+        archive.writestr("word/media/noise.bin", random.Random(3).randbytes(9000))  # a small one is written wrongly
+    locked = io.BytesIO()
+    OOXMLFile(plain).encrypt(password, locked)
+    return locked.getvalue()
+
+
+@pytest.mark.parametrize("password", ["infected", "VelvetSweatshop", "s3crét"])
+async def test_an_encrypted_document_is_opened(scan: Scan, eicar: bytes, password: str) -> None:
+    document = await scan("offer.docx", locked_document(eicar, password), passwords=("wrong", "s3crét"))
+
+    assert "decrypted Office document" in {artifact.origin for artifact in document.artifacts}
+    assert document.verdict is Verdict.MALICIOUS
+    assert CoverageReason.ENCRYPTED not in reasons(document)
+
+
+async def test_an_encrypted_document_that_no_password_opens_is_said(scan: Scan, eicar: bytes) -> None:
+    document = await scan("offer.docx", locked_document(eicar, "nobody knows"), passwords=("wrong",))
+
+    assert CoverageReason.ENCRYPTED in reasons(document)
+    assert document.verdict is Verdict.UNKNOWN

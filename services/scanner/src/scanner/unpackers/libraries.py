@@ -19,7 +19,9 @@ MODULES = (
     "Cryptodome.Cipher._mode_cbc", "Cryptodome.Cipher._mode_ctr", "Cryptodome.Cipher._mode_ecb",
     "PIL.BmpImagePlugin", "PIL.GifImagePlugin", "PIL.Image", "PIL.ImageFile", "PIL.ImagePalette",
     "PIL.JpegImagePlugin", "PIL.MpoImagePlugin", "PIL.PngImagePlugin", "PIL.TiffImagePlugin", "PIL.WebPImagePlugin",
-    "libarchive", "lief", "olefile", "pikepdf", "py7zr", "pyzipper",
+    "cryptography.hazmat.backends.openssl.backend", "xml.dom.expatbuilder", "xml.parsers.expat",
+    "libarchive", "lief", "msoffcrypto", "msoffcrypto.format.doc97", "msoffcrypto.format.ooxml",
+    "msoffcrypto.format.ppt97", "msoffcrypto.format.xls97", "olefile", "pikepdf", "py7zr", "pyzipper",
     "email.errors", "email.header", "email.message", "email.parser", "email.policy",
     "psutil", "quopri", "stringprep", "unicodedata", "uuid",
 )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from scanner.declared import RUN_BY_DOUBLE_CLICK, DeclaredName
 from scanner.unpackers.base import GapReason, Sink, read_chunks
 from scanner.unpackers.libraries import library
+from scanner.unpackers.office_encryption import store_decrypted
 from scanner.unpackers.signs import Sign
 from scanner.unpackers.vba import DamagedProjectError, sources
 
@@ -31,6 +32,8 @@ _MAIL_BODIES = {
 }
 _WORD_ENCRYPTED, _BIFF_ENCRYPTED, _BIFF_SHEET = 0x0100, 0x2F, 0x85
 _MACRO_SHEET = 1
+# headerToken of [MS-PPT] 2.3.2.
+_SLIDES_ENCRYPTED = b"\xdf\xc4\xd1\xf3"
 # A field of a Word document begins with 0x13.
 _DDE_FIELD = re.compile(rb"(?i)\x13\0?(?:\s\0?){0,20}D\0?D\0?E\0?(?:A\0?U\0?T\0?O\0?)?\s")
 
@@ -60,13 +63,17 @@ class OleUnpacker:
         except _DAMAGE:  # its own errors are OSErrors
             sink.gap(GapReason.ERROR, "The compound file is damaged or cut off.")
             return
-        _Reading(container, sink).read()
+        reading = _Reading(container, sink)
+        reading.read()
+        if reading.encrypted and not store_decrypted(source, sink):
+            sink.gap(GapReason.ENCRYPTED, "The Office document is encrypted and no password given fits.")
 
 
 class _Reading:
     def __init__(self, container: Any, sink: Sink) -> None:
         self._container = container
         self._sink = sink
+        self.encrypted = False
 
     def read(self) -> None:
         paths = self._container.listdir(streams=True, storages=False)
@@ -106,11 +113,13 @@ class _Reading:
             text = content.decode("utf-16-le", "replace").encode() if last.endswith("001F") else content
             self._sink.store(_MAIL_BODIES[last], "mail body", [text], (), "")
         elif last == "EncryptedPackage":
-            self._sink.gap(GapReason.ENCRYPTED, "The Office document is encrypted, which cannot be opened here.")
+            self.encrypted = True
         elif last in {"Workbook", "Book"}:
             self._look_at_workbook(content)
         elif last == "WordDocument":
             self._look_at_word(content)
+        elif last == "Current User":
+            self.encrypted = self.encrypted or content[12:16] == _SLIDES_ENCRYPTED
 
     def _store_macros(self, folder: list[str], directory: bytes) -> None:
         def read_stream(name: str) -> bytes | None:
@@ -157,7 +166,7 @@ class _Reading:
         while position + 4 <= len(content):
             kind, size = struct.unpack_from("<HH", content, position)
             if kind == _BIFF_ENCRYPTED:
-                self._sink.gap(GapReason.ENCRYPTED, "The workbook is encrypted, which cannot be opened here.")
+                self.encrypted = True
                 return
             if kind == _BIFF_SHEET and size > 6 and content[position + 9 : position + 10] == bytes([_MACRO_SHEET]):
                 self._sink.sign(Sign.XLM_MACRO)
@@ -166,6 +175,6 @@ class _Reading:
     def _look_at_word(self, content: bytes) -> None:
         """Look at the flags of [MS-DOC] 2.5.2 and for DDE in the text."""
         if len(content) > 12 and struct.unpack_from("<H", content, 10)[0] & _WORD_ENCRYPTED:
-            self._sink.gap(GapReason.ENCRYPTED, "The document is encrypted, which cannot be opened here.")
+            self.encrypted = True
         if _DDE_FIELD.search(content):
             self._sink.sign(Sign.DDE_FIELD)
