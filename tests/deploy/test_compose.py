@@ -42,7 +42,7 @@ def test_file_follows_the_compose_specification() -> None:
 def test_settings_env_reaches_every_service_and_does_not_undo_what_the_file_fixes(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(run("deploy/compose-env"))
     (tmp_path / "settings.env").write_text("FUMEHOOD_WEBHOOK_ALLOW_PRIVATE=10.0.0.0/8\nFUMEHOOD_PORT=1\n")
-    where = ["--project-directory", tmp_path, "--file", ROOT / "docker-compose.yml"]
+    where: list[str | Path] = ["--project-directory", tmp_path, "--file", ROOT / "docker-compose.yml"]
     config = json.loads(run(BIN / "docker-compose", *where, "--profile", "gpu", "config", "--format", "json"))
     for name in SERVICES:
         environment = config["services"][name]["environment"]

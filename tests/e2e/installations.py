@@ -6,7 +6,7 @@ import secrets
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,15 @@ class Stack(Installation):
 
     def stop(self) -> dict[str, int]:
         """Stop all six; return their exit statuses."""
-        return {name: process.stop() for name, process in self.processes.items()}
+        statuses: dict[str, int] = {}
+
+        def stop(name: str) -> None:
+            statuses[name] = self.processes[name].stop()
+
+        with ExitStack() as all_of_them:  # one that does not end keeps none of the others alive
+            for name in self.processes:
+                all_of_them.callback(stop, name)
+        return statuses
 
 
 class UpStack(Installation):

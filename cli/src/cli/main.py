@@ -50,8 +50,10 @@ def up() -> None:
     # Nothing is freed while six services are imported, so looking for garbage only makes the start slower.
     gc.disable()
     from cli.up import run_up
+    from shared.web import end_threads
 
     uvloop.run(run_up())
+    end_threads()
 
 
 @app.command()

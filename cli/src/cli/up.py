@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
-import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 
 import httpx
 import typer
-import uvicorn
 from fastapi import FastAPI
 from typing_extensions import override
 
@@ -22,7 +19,7 @@ from shared.errors import UnavailableError
 from shared.messaging import Bus, running_bus
 from shared.migration import migrate
 from shared.telemetry import configure_logging, configure_telemetry, shut_down_telemetry
-from shared.web import server_options
+from shared.web import Server
 
 
 async def run_up() -> None:
@@ -90,8 +87,8 @@ async def _start_scanner(stack: AsyncExitStack, bus: Bus) -> None:
     await stack.enter_async_context(app.router.lifespan_context(app))
 
 
-class _Server(uvicorn.Server):
-    """Leaves the signals to us, so that the other services are closed after it, and says when it listens."""
+class _Server(Server):
+    """Says when it listens. The other services are closed after it, so that what it was asked is finished."""
 
     on_started: Callable[[], Awaitable[None]]
 
@@ -100,14 +97,6 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             await self.on_started()
-
-    @override
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        yield
 
 
 async def _serve_gateway(
@@ -119,7 +108,7 @@ async def _serve_gateway(
     from gateway.main import create_app, ensure_administrator
 
     app = create_app(settings, bus, transports)
-    server = _Server(uvicorn.Config(app, **server_options(settings)))
+    server = _Server.of(app)
 
     async def announce() -> None:
         port = server.servers[0].sockets[0].getsockname()[1]
@@ -130,7 +119,7 @@ async def _serve_gateway(
     await _refuse_exit(server)
 
 
-async def _refuse_exit(server: uvicorn.Server) -> None:
+async def _refuse_exit(server: Server) -> None:
     try:
         await server.serve()
     except SystemExit:

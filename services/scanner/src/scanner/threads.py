@@ -25,6 +25,6 @@ class Threads:
         )
 
     def close(self) -> None:
-        """Let running work end; drop what has not begun."""
-        self.files.shutdown(cancel_futures=True)
-        self.models.shutdown(cancel_futures=True)
+        """Drop what has not begun; what is running ends by itself, for nobody."""
+        self.files.shutdown(wait=False, cancel_futures=True)
+        self.models.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""How every service becomes a web application and a process: the same frame for all six."""
+"""How every service becomes a web application: the same frame for all six."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import re
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
-import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.datastructures import MutableHeaders
@@ -17,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.errors import NotAuthenticatedError, UnavailableError
 from shared.settings import ServiceSettings
-from shared.telemetry import configure_logging, configure_telemetry, instrument_app, shut_down_telemetry
+from shared.telemetry import instrument_app
 from shared.web.problems import add_problem_handlers
 from shared.web.tokens import Caller, verify_service_token
 
@@ -61,31 +60,6 @@ def create_service_app(
     app.add_middleware(RequestIdMiddleware)
     instrument_app(app, settings)
     return app
-
-
-def run_service(app: FastAPI) -> None:
-    """Serve the app until SIGTERM or SIGINT, then finish what is running."""
-    settings: ServiceSettings = app.state.settings
-    configure_logging(settings)
-    configure_telemetry(settings, app.state.service)
-    try:
-        uvicorn.run(app, **server_options(settings))
-    finally:
-        shut_down_telemetry()
-
-
-def server_options(settings: ServiceSettings) -> dict[str, Any]:
-    """Return uvicorn's options for an app of ours: where its settings say, and log records left to us."""
-    return {
-        "host": settings.host,
-        "port": settings.port,
-        "log_config": None,
-        "access_log": False,
-        "server_header": False,
-        "proxy_headers": True,
-        "forwarded_allow_ips": settings.forwarded_allow_ips,
-        "timeout_graceful_shutdown": 20,
-    }
 
 
 async def verified_caller(request: Request) -> Caller:
