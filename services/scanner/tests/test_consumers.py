@@ -220,6 +220,21 @@ async def test_a_store_that_is_away_is_tried_again(
     assert isinstance(completed, ScanCompletedV1)
 
 
+async def test_what_a_scanner_with_a_failed_gpu_says_is_not_recorded(
+    feed: Feed, database: Database, objects: FileObjectStore, engine: ScanEngine
+) -> None:
+    file = await store(objects, TEXT)
+    engine._tools.identifier.model.lost = True
+
+    with pytest.raises(UnavailableError, match="GPU"):
+        await feed(uploaded(file), event_id="event-1")
+    engine._tools.identifier.model.lost = False
+    await feed(uploaded(file), event_id="event-1")
+
+    (event,) = await published(database)
+    assert isinstance(event, ScanCompletedV1)
+
+
 async def test_nothing_stays_in_the_work_folder(
     feed: Feed, objects: FileObjectStore, settings: EngineSettings, archives: Any
 ) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from pydantic import ValidationError
 
+from scanner.batcher import BatchLimits
 from scanner.config import EngineSettings
 from scanner.engine import ScanEngine
 from scanner.errors import DetectorError, OutOfMemoryError, PackRefusedError
@@ -150,6 +151,33 @@ def test_a_run_that_fails_says_where_and_logs_why(model: ModelSession, caplog: p
         model.run(["y"], "x", [np.ones(2, np.int64)])
 
     assert "int64" in caplog.text
+
+
+class FailingGpu:
+    """What ONNX Runtime shows of a device in trouble."""
+
+    def __init__(self, failure: str) -> None:
+        self._failure = failure
+
+    def io_binding(self) -> FailingGpu:
+        raise RuntimeError(f"Error in execution: {self._failure} ; GPU=0 ; expr=cudaMemcpyAsync(...)")
+
+
+@pytest.mark.parametrize(
+    ("failure", "lost", "memory"),
+    [
+        ("CUDA failure 700: an illegal memory access was encountered", True, False),
+        ("CUDA failure 2: out of memory", False, True),
+        ("CUDA failure 9: invalid configuration argument", False, False),
+    ],
+)
+def test_a_gpu_that_is_lost_is_told_from_one_that_is_full(failure: str, *, lost: bool, memory: bool) -> None:
+    broken = ModelSession(FailingGpu(failure), CUDA, BatchLimits())
+
+    with pytest.raises(DetectorError) as raised:
+        broken.run(["y"], "x", [row(1)])
+
+    assert (broken.lost, isinstance(raised.value, OutOfMemoryError)) == (lost, memory)
 
 
 def test_a_model_that_answers_for_too_few_rows_is_an_error() -> None:

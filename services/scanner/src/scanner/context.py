@@ -32,7 +32,12 @@ class Context:
 
     def checks(self) -> dict[str, Check]:
         """Return what must work before files are scanned."""
-        return {"database": self.database.check, "objects": self.objects.check, "bus": self.bus.check}
+        return {
+            "database": self.database.check,
+            "objects": self.objects.check,
+            "bus": self.bus.check,
+            "models": self.engine.check,
+        }
 
 
 @asynccontextmanager

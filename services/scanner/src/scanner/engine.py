@@ -16,7 +16,9 @@ from pathlib import Path
 from scanner.active_content import DETECTOR as ACTIVE_CONTENT
 from scanner.config import EngineSettings
 from scanner.content import ByteRange
+from scanner.detectors.byte_model import ByteModelDetector
 from scanner.detectors.loader import RefusedPack
+from scanner.detectors.model import ModelDetector
 from scanner.detectors.registry import DetectorRegistry
 from scanner.identify import TypeIdentifier
 from scanner.package_findings import DETECTOR as PACKAGE
@@ -26,6 +28,7 @@ from scanner.sandbox.pool import SandboxPool
 from scanner.threads import Threads
 from scanner.tree import Node, ScanFacts, build_document
 from scanner.walk import ScanTools, Walk
+from shared.errors import UnavailableError
 from shared.scan import CoverageReason, DetectorInfo, ScanDocument
 
 __all__ = ["EngineSettings", "RefusedPack", "ScanEngine", "ScanProgress"]
@@ -49,6 +52,12 @@ class ScanEngine:
     def refused(self) -> tuple[RefusedPack, ...]:
         """The packs that cannot be used, as of now."""
         return self._registry.refused
+
+    async def check(self) -> None:
+        """Raise UnavailableError if the GPU has failed: all that models say in this process is that they cannot."""
+        detectors = (one for one in self._registry.detectors if isinstance(one, ByteModelDetector | ModelDetector))
+        if any(model.lost for model in (self._tools.identifier.model, *(one.model for one in detectors))):
+            raise UnavailableError("The GPU has failed; the scanner has to be started again.", retry_after_seconds=30)
 
     @classmethod
     async def start(cls, settings: EngineSettings) -> ScanEngine:

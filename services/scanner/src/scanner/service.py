@@ -52,7 +52,8 @@ class ScannerService:
     async def scan(self, order: ScanOrder, event_id: str) -> None:
         """Scan the file and queue the result; do nothing for an event handled before or out of time.
 
-        Raises UnavailableError when storage or database is away, so that the message is retried.
+        Raises UnavailableError when storage or database is away, or the GPU has failed, so that the
+        message is retried.
         """
         budget_seconds = (order.deadline_at - now()).total_seconds() - RECORDING_SECONDS
         if budget_seconds <= 0:
@@ -90,6 +91,7 @@ class ScannerService:
                 on_progress=lambda progress: self._tell(_progressed(order, progress)),
                 passwords=order.options.passwords,
             )
+            await self._engine.check()
             span.set_attribute("fumehood.verdict", document.verdict.value)
         _scan_seconds.record((document.finished_at - document.started_at).total_seconds())
         _verdicts.add(1, {"verdict": document.verdict.value, "coverage": document.coverage.level.value})

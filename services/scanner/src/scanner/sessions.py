@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,9 @@ _OUT_OF_MEMORY = (
     "ALLOC_FAILED",  # cuBLAS, cuDNN
 )
 _NO_ARENA = "memory arena shrink list"
+_CUDA_FAILURE = re.compile(r"CUDA failure (\d+)")
+_LOST = frozenset({46, 100, 101, 214, 219, 220, 226, 700, 702, 709, 710, *range(714, 721), 999})
+"""Errors after which no CUDA call of the process succeeds any more (cudaError_t: faults, hardware, no device)."""
 
 # Measured by `python -m bench models`, see docs/benchmarks.md; those of the GPU are still to be measured.
 CPU_BATCH, CPU_WAIT_MILLISECONDS = 4, 0.0
@@ -61,6 +65,8 @@ class ModelSession:
         self.session = session
         self.provider = provider
         self.limits = limits
+        self.lost = False
+        """Whether the GPU has failed in a way that only another process gets over."""
         self._shrink = False
         self._memories: queue.SimpleQueue[HostMemory] = queue.SimpleQueue()
         for _ in range(limits.parallel_runs):
@@ -165,6 +171,8 @@ class ModelSession:
             self._shrink = self.on_gpu
             what = "one input" if rows == 1 else f"{rows} inputs at once"
             return OutOfMemoryError(f"The memory for model runs on {device} is too small for {what}.")
+        failure = _CUDA_FAILURE.search(str(error))
+        self.lost = self.lost or (failure is not None and int(failure[1]) in _LOST)
         logger.warning("a model run failed on %s: %s", device, error)
         return DetectorError(f"The model run failed on {device}.")
 
