@@ -12,9 +12,10 @@ from redis.asyncio import Redis
 
 from gateway.auth.cookies import Cookies
 from gateway.auth.csrf import CsrfTokens
+from gateway.auth.kept_sessions import KeptSessions
 from gateway.auth.limits import Limit, RateLimits
 from gateway.auth.passwords import Passwords
-from gateway.auth.sessions import SessionStore
+from gateway.auth.sessions import Sessions, SessionStore
 from gateway.auth.tokens import AccessTokens, load_signing_key
 from gateway.config import Settings
 from gateway.live import LiveHub
@@ -41,7 +42,7 @@ class Context:
     results: ResultsClient
     notifier: NotifierClient
     live: LiveHub
-    sessions: SessionStore
+    sessions: Sessions
     tokens: AccessTokens
     csrf: CsrfTokens
     cookies: Cookies
@@ -78,9 +79,14 @@ async def open_context(
     async with AsyncExitStack() as stack:
         database = Database(settings.database_url.get_secret_value(), schema="gateway")
         stack.push_async_callback(database.close)
+        ends = {"idle_seconds": settings.session_idle_seconds, "lifetime_seconds": settings.session_lifetime_seconds}
+        in_memory = cache is None and settings.cache_url.get_secret_value().startswith("memory://")
         if cache is None:
             cache = open_cache(settings.cache_url.get_secret_value())
             stack.push_async_callback(cache.aclose)
+        sessions: Sessions = SessionStore(cache, settings.cache_prefix, **ends)
+        if in_memory:
+            sessions = KeptSessions(database, **ends)
         upload, results, reports, notifier = _open_clients(settings, transports or {}, stack)
         live = LiveHub(bus, cache, settings.cache_prefix)
         await live.start()
@@ -96,12 +102,7 @@ async def open_context(
             results=results,
             notifier=notifier,
             live=live,
-            sessions=SessionStore(
-                cache,
-                settings.cache_prefix,
-                idle_seconds=settings.session_idle_seconds,
-                lifetime_seconds=settings.session_lifetime_seconds,
-            ),
+            sessions=sessions,
             tokens=AccessTokens(load_signing_key(settings), settings.access_token_seconds),
             csrf=CsrfTokens(settings.signing_secret()),
             cookies=Cookies(secure=settings.is_production, lifetime_seconds=settings.session_lifetime_seconds),

@@ -38,3 +38,13 @@ AUDIT_LOG = sa.Table(
     sa.Column("address", sa.String(64), nullable=True),
     sa.Column("detail", sa.JSON, nullable=False),
 )
+
+# Used where the cache is in memory; else sessions are in the cache.
+SESSIONS = sa.Table(
+    "sessions",
+    METADATA,
+    sa.Column("id_hash", sa.String(64), primary_key=True),
+    sa.Column("user_id", sa.String(36), nullable=False),
+    sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("used_at", sa.DateTime(timezone=True), nullable=False, index=True),
+)

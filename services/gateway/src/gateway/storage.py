@@ -1,4 +1,4 @@
-"""Rows of the gateway: users, one-time links, audit log."""
+"""Rows of the gateway: users, one-time links, audit log, browser sessions where the cache is in memory."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.models.accounts import Action, User
-from gateway.schema import AUDIT_LOG, SIGN_IN_LINKS, USERS
+from gateway.models.accounts import Action, Session, User
+from gateway.schema import AUDIT_LOG, SESSIONS, SIGN_IN_LINKS, USERS
 from shared.clock import aware, now
 from shared.web import Role
 
@@ -115,3 +115,33 @@ async def _find_user(session: AsyncSession, condition: sa.ColumnElement[bool]) -
 def _user(row: sa.RowMapping) -> User:
     dates = {name: aware(row[name]) for name in ("created_at", "credentials_changed_at")}
     return User(**{**row, "role": Role(row["role"]), **dates})
+
+
+async def insert_session(session: AsyncSession, id_hash: str, started: Session) -> None:
+    """Record a new browser session."""
+    values = {"id_hash": id_hash, "user_id": started.user_id, "started_at": started.started_at}
+    await session.execute(sa.insert(SESSIONS).values(**values, used_at=started.started_at))
+
+
+async def find_session(session: AsyncSession, id_hash: str) -> tuple[Session, datetime] | None:
+    """Return a browser session, and when it was last noted as used."""
+    row = (await session.execute(sa.select(SESSIONS).where(SESSIONS.c.id_hash == id_hash))).one_or_none()
+    if row is None:
+        return None
+    return Session(user_id=row.user_id, started_at=aware(row.started_at)), aware(row.used_at)
+
+
+async def touch_session(session: AsyncSession, id_hash: str, moment: datetime) -> None:
+    """Note that a browser session is used."""
+    await session.execute(sa.update(SESSIONS).where(SESSIONS.c.id_hash == id_hash).values(used_at=moment))
+
+
+async def delete_session(session: AsyncSession, id_hash: str) -> None:
+    """Remove a browser session."""
+    await session.execute(sa.delete(SESSIONS).where(SESSIONS.c.id_hash == id_hash))
+
+
+async def delete_old_sessions(session: AsyncSession, *, used_before: datetime, started_before: datetime) -> None:
+    """Remove browser sessions that have ended by themselves."""
+    old = (SESSIONS.c.used_at < used_before) | (SESSIONS.c.started_at < started_before)
+    await session.execute(sa.delete(SESSIONS).where(old))

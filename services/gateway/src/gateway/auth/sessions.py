@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Protocol
 
 from redis.asyncio import Redis
 
+from gateway.models.accounts import Session
 from shared.cache import unavailable_when_away
 from shared.clock import now
-from shared.scan import Frozen
 
 
-class Session(Frozen):
-    """Who signed in, and when."""
+class Sessions(Protocol):
+    """What sessions do, wherever they are kept. Every method raises UnavailableError."""
 
-    user_id: str
-    started_at: datetime
+    async def start(self, user_id: str) -> str:
+        """Return the id of a new session."""
+
+    async def find(self, session_id: str, *, keep_alive: bool = True) -> Session | None:
+        """Return a session that has not ended; with `keep_alive` it counts as used now."""
+
+    async def end(self, session_id: str) -> None:
+        """Forget a session."""
+
+
+def hashed(session_id: str) -> str:
+    """Return what is kept of an id: from it nobody can make the cookie."""
+    return hashlib.sha256(session_id.encode()).hexdigest()
 
 
 class SessionStore:
-    """Sessions end when idle, when too old, or at sign-out. Every method raises UnavailableError."""
+    """Sessions in the cache. They end when idle, when too old, or at sign-out. Every method raises UnavailableError."""
 
     def __init__(self, cache: Redis, prefix: str, *, idle_seconds: int, lifetime_seconds: int) -> None:
         self._cache = cache
@@ -60,4 +72,4 @@ class SessionStore:
             await self._cache.delete(self._key(session_id))
 
     def _key(self, session_id: str) -> str:
-        return self._prefix + hashlib.sha256(session_id.encode()).hexdigest()
+        return self._prefix + hashed(session_id)

@@ -32,6 +32,13 @@ class User(Frozen):
         return Caller(user_id=self.id, role=self.role)
 
 
+class Session(Frozen):
+    """A browser session: who signed in, and when."""
+
+    user_id: str
+    started_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Who a request comes from. `session_id` is empty where a Bearer token said so."""
