@@ -177,6 +177,34 @@ def test_workers_end_with_a_scanner_that_is_killed(tmp_path: Path) -> None:
     assert psutil.wait_procs(workers, timeout=20)[1] == []
 
 
+def scanner_in(folder: Path) -> subprocess.Popen[bytes]:
+    """Another process with a sandbox, whose work folder looks old."""
+    folder.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", ORPHANS], stdout=subprocess.PIPE, env={**os.environ, "TMPDIR": str(folder)}
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    for work in folder.glob("fumehood-*"):
+        os.utime(work, (0, 0))
+    return process
+
+
+async def test_the_next_start_removes_what_a_killed_scanner_left(settings: EngineSettings, tmp_path: Path) -> None:
+    left, used = tmp_path / "left", tmp_path / "used"
+    killed, living = scanner_in(left), scanner_in(used)
+    killed.kill()
+    killed.communicate()
+    for folder in (left, used):
+        pool = await SandboxPool.start(settings.model_copy(update={"work_dir": folder}))
+        await pool.close()
+    living.kill()
+    living.communicate()
+
+    assert list(left.glob("fumehood-*")) == []
+    assert len(list(used.glob("fumehood-*"))) == 1
+
+
 async def test_a_worker_that_cannot_start_is_an_error(settings: EngineSettings) -> None:
     with pytest.raises(SandboxError):
         await SandboxPool.start(settings, (sys.executable, "-c", "raise SystemExit(1)"))

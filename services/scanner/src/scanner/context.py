@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from scanner import storage
 from scanner.config import Settings
 from scanner.engine import ScanEngine
 from scanner.service import ScannerService
@@ -49,7 +47,6 @@ async def open_context(settings: Settings, bus: Bus, objects: ObjectStore) -> As
     await relay.start()
     try:
         work_dir = settings.work_dir or Path(tempfile.gettempdir())
-        await asyncio.to_thread(storage.remove_leftovers, work_dir)
         service = ScannerService(database, objects, bus, engine, work_dir)
         yield Context(settings, database, objects, bus, engine, service)
     finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import tempfile
 from pathlib import Path
 
 from opentelemetry import metrics, trace
@@ -23,6 +22,7 @@ from shared.events import (
     ScanProgressedV1,
     ScanStartedV1,
 )
+from shared.folders import WorkFolder
 from shared.messaging import Bus, Message
 from shared.objects import ObjectStore, download
 from shared.scan import ScanDocument
@@ -78,9 +78,9 @@ class ScannerService:
     async def _look_at(self, order: ScanOrder, budget_seconds: float) -> ScanDocument:
         with (
             _tracer.start_as_current_span("scan", attributes={"fumehood.submission_id": order.submission_id}) as span,
-            tempfile.TemporaryDirectory(prefix=storage.WORK_PREFIX, dir=self._work_dir) as folder,
+            WorkFolder("scan", self._work_dir) as folder,
         ):
-            path = Path(folder) / "file"
+            path = folder.path / "file"
             await download(self._objects, order.file, path)
             document = await self._engine.scan(
                 path,

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-import time
-from contextlib import suppress
-from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,21 +13,6 @@ from shared.objects import ObjectStore
 from shared.scan import ScanDocument
 
 INLINE_BYTES = 64 * 1024
-WORK_PREFIX = "fumehood-scan-"
-LEFT_OVER_SECONDS = 3600.0
-"""No scan takes this long: a work folder of this age belongs to a process that was killed."""
-
-
-def remove_leftovers(work_dir: Path) -> int:
-    """Delete the files that killed scanners left in the work folder; return how many folders went."""
-    oldest = time.time() - LEFT_OVER_SECONDS
-    removed = 0
-    for path in work_dir.glob(f"{WORK_PREFIX}*"):
-        with suppress(FileNotFoundError):  # another replica cleans up as well
-            if path.stat().st_mtime < oldest:
-                shutil.rmtree(path)
-                removed += 1
-    return removed
 
 
 async def is_handled(session: AsyncSession, event_id: str) -> bool:

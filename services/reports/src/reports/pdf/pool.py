@@ -8,11 +8,11 @@ import sys
 from asyncio import StreamReader, StreamWriter
 from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
-from tempfile import TemporaryDirectory
 from typing import cast
 
 from reports.errors import ReportNotMadeError
 from reports.pdf.protocol import DONE, LENGTH
+from shared.folders import WorkFolder, remove_abandoned
 
 _JOBS_PER_PROCESS = 200
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "XDG_CACHE_HOME", "FONTCONFIG_FILE", "FONTCONFIG_PATH")
@@ -75,7 +75,7 @@ class _WorkerGoneError(Exception):
 class _Worker:
     """One process, see reports.pdf.worker."""
 
-    def __init__(self, process: Process, directory: TemporaryDirectory[str]) -> None:
+    def __init__(self, process: Process, directory: WorkFolder) -> None:
         self._process = process
         self._directory = directory
         self._jobs_in = cast("StreamWriter", process.stdin)
@@ -84,18 +84,19 @@ class _Worker:
 
     @classmethod
     async def start(cls, memory_bytes: int) -> _Worker:
-        directory = TemporaryDirectory(prefix="fumehood-pdf-")
+        await asyncio.to_thread(remove_abandoned)
+        directory = WorkFolder("pdf")
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         # -P: nothing is imported from the directory that somebody happened to start in.
         command = (sys.executable, "-P", "-m", "reports.pdf.worker", str(memory_bytes))
         # A session of its own: Ctrl-C is for the service, which ends its workers itself.
-        environment["TMPDIR"] = directory.name
+        environment["TMPDIR"] = str(directory.path)
         try:
             process = await asyncio.create_subprocess_exec(
                 *command, stdin=PIPE, stdout=PIPE, env=environment, start_new_session=True
             )
         except BaseException:  # the time may be up here already
-            directory.cleanup()
+            directory.remove()
             raise
         return cls(process, directory)
 
@@ -116,4 +117,4 @@ class _Worker:
         if self._process.returncode is None:
             self._process.kill()
         await self._process.wait()
-        self._directory.cleanup()
+        self._directory.remove()

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import shutil
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from scanner.config import EngineSettings
 from scanner.content import ByteRange, OpenFile
@@ -21,6 +18,7 @@ from scanner.sandbox.process import JobFailedError, WorkerOptions, WorkerProcess
 from scanner.unpackers.base import Unpacker
 from scanner.unpackers.package_facts import Fact
 from scanner.unpackers.signs import Sign
+from shared.folders import WorkFolder, remove_abandoned
 from shared.scan import CoverageGap, CoverageReason, Program
 
 logger = logging.getLogger(__name__)
@@ -67,7 +65,7 @@ class UnpackJob:
 class SandboxPool:
     """Runs unpack jobs in worker processes; one job's crash or time-out touches no other job."""
 
-    def __init__(self, settings: EngineSettings, folder: Path, command: Sequence[str]) -> None:
+    def __init__(self, settings: EngineSettings, folder: WorkFolder, command: Sequence[str]) -> None:
         self._settings = settings
         self._folder = folder
         self._command = tuple(command)
@@ -82,7 +80,8 @@ class SandboxPool:
     @classmethod
     async def start(cls, settings: EngineSettings, command: Sequence[str] = WORKER_COMMAND) -> SandboxPool:
         """Start all workers and say in the log how they are confined. Raises SandboxError."""
-        folder = Path(tempfile.mkdtemp(prefix="fumehood-sandbox-", dir=settings.work_dir))
+        await asyncio.to_thread(remove_abandoned, settings.work_dir)
+        folder = WorkFolder("sandbox", settings.work_dir)
         pool = cls(settings, folder, command)
         count = settings.sandbox_workers or max(2, min(4, settings.cores))
         started = await asyncio.gather(*(pool._spawn() for _ in range(count)), return_exceptions=True)
@@ -112,7 +111,7 @@ class SandboxPool:
             worker = self._slots.get_nowait()
             if worker is not None:
                 await worker.stop()
-        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        await asyncio.to_thread(self._folder.remove)
 
     async def unpack(self, job: UnpackJob) -> Unpacked:
         """Unpack one artifact; failures come back as gaps. Raises SandboxError when no worker can be started."""
@@ -183,7 +182,7 @@ class SandboxPool:
             self._slots.put_nowait(fresh)
 
     async def _spawn(self, *, prepared: bool = False) -> WorkerProcess:
-        return await WorkerProcess.start(self._command, self._folder, replace(self._options, prepared=prepared))
+        return await WorkerProcess.start(self._command, self._folder.path, replace(self._options, prepared=prepared))
 
 
 @dataclass(slots=True)
