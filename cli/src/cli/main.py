@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from cli.detector_commands import admin_detectors, detectors
 from cli.rescan_commands import rescan
 from shared.errors import AppError
+from shared.settings import wrong_settings
 
 app = typer.Typer(
     name="fumehood",
@@ -172,6 +174,12 @@ def run() -> None:
         app()
     except AppError as error:
         typer.secho(f"fumehood: {error.message}", fg="red", err=True)
+        raise SystemExit(2) from None
+    except ValidationError as error:
+        complaint = wrong_settings(error)
+        if complaint is None:
+            raise
+        typer.secho(f"fumehood: {complaint}", fg="red", err=True)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

@@ -6,7 +6,7 @@ import secrets
 from enum import StrEnum
 from typing import Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -85,3 +85,15 @@ class ServiceSettings(BaseSettings):
 
 
 _development_secret = secrets.token_urlsafe(48)
+
+
+def wrong_settings(error: ValidationError) -> str | None:
+    """Return a line for every variable that is wrong, without its value; None if the error is not about settings."""
+    if not error.title.endswith("Settings"):
+        return None
+    return "\n".join(_complaint(detail["loc"], detail["msg"]) for detail in error.errors(include_input=False))
+
+
+def _complaint(place: tuple[int | str, ...], message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return f"FUMEHOOD_{str(place[0]).upper()}: {message}" if place else message

@@ -82,4 +82,4 @@ async def new_administrator_token(settings: Settings) -> str | None:
 
 
 if __name__ == "__main__":
-    run_service(create_app(Settings()))
+    run_service(create_app, Settings)

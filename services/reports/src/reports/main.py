@@ -44,4 +44,4 @@ def create_app(
 
 
 if __name__ == "__main__":
-    run_service(create_app(Settings()))
+    run_service(create_app, Settings)

@@ -37,4 +37,4 @@ def create_app(settings: Settings, bus: Bus | None = None) -> FastAPI:
 
 
 if __name__ == "__main__":
-    run_service(create_app(Settings()))
+    run_service(create_app, Settings)

@@ -61,4 +61,4 @@ async def _end_when_models_fail(engine: ScanEngine) -> None:
 
 
 if __name__ == "__main__":
-    run_service(create_app(Settings()))
+    run_service(create_app, Settings)

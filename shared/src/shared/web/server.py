@@ -9,20 +9,22 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Self
+from typing import Self, TypeVar
 
 import uvicorn
 from fastapi import FastAPI
+from pydantic import ValidationError
 from typing_extensions import override
 
-from shared.settings import ServiceSettings
+from shared.settings import ServiceSettings, wrong_settings
 from shared.telemetry import configure_logging, configure_telemetry, shut_down_telemetry
 
 THREADS_SECONDS = 5.0
 _STARTUP_FAILURE = 3
 
+SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 logger = logging.getLogger(__name__)
 
 
@@ -59,10 +61,17 @@ class Server(uvicorn.Server):
         yield
 
 
-def run_service(app: FastAPI) -> None:
-    """Serve the app until SIGTERM or SIGINT, then finish what is running. Exit status 3 if it cannot start."""
-    settings: ServiceSettings = app.state.settings
+def run_service(create_app: Callable[[SettingsT], FastAPI], read_settings: Callable[[], SettingsT]) -> None:
+    """Serve the app until SIGTERM or SIGINT, then finish what is running.
+
+    Exit status 2 if a setting is wrong, which is said in a line, and 3 if the service cannot start.
+    """
+    try:
+        settings = read_settings()
+    except ValidationError as error:
+        sys.exit(_refuse(error))
     configure_logging(settings)
+    app = create_app(settings)
     configure_telemetry(settings, app.state.service)
     server = Server.of(app)
     try:
@@ -72,6 +81,14 @@ def run_service(app: FastAPI) -> None:
     if not server.started:
         sys.exit(_STARTUP_FAILURE)
     end_threads()
+
+
+def _refuse(error: ValidationError) -> int:
+    complaint = wrong_settings(error)
+    if complaint is None:
+        raise error
+    print(complaint, file=sys.stderr)  # noqa: T201 - how to log is a setting
+    return 2
 
 
 def end_threads(status: int = 0) -> None:
