@@ -80,6 +80,22 @@ def test_show_gives_manifest_and_card(tmp_path: Path) -> None:
     assert fumehood(tmp_path, "show", "none").returncode == 2
 
 
+def test_a_version_in_shadow_is_meant_by_its_version(tmp_path: Path, shadowed: Path) -> None:
+    manifest = shadowed / "detector.toml"
+    text = manifest.read_text().replace('name = "echo"', 'name = "script-threat"')
+    manifest.write_text(
+        "\n".join('version = "9"' if line.startswith("version") else line for line in text.splitlines())
+    )
+
+    def show(name: str) -> dict[str, object]:
+        shown: dict[str, object] = json.loads(fumehood(tmp_path, "show", name, "--json").stdout)
+        return shown
+
+    assert show("script-threat")["mode"] == "live"
+    assert (show("script-threat@9")["mode"], show("script-threat@9")["version"]) == ("shadow", "9")
+    assert fumehood(tmp_path, "show", "script-threat@8").returncode == 2
+
+
 def test_scores_are_those_of_a_scan(tmp_path: Path, data: Path, shadowed: Path) -> None:
     output = tmp_path / "scores.parquet"
     done = fumehood(tmp_path, "score", "--input", data, "--output", output)

@@ -19,7 +19,9 @@ admin_detectors = typer.Typer(
 
 PackName = Annotated[str, typer.Argument(metavar="NAME", help="As in the pack's manifest.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
-DetectorName = Annotated[str, typer.Option("--detector", metavar="NAME", help="As shown by `detectors list`.")]
+DetectorName = Annotated[
+    str, typer.Option("--detector", metavar="NAME[@VERSION]", help="As shown by `detectors list`.")
+]
 Encoding = Annotated[
     str,
     typer.Option(
@@ -39,7 +41,7 @@ def list_detectors(as_json: Json = False) -> None:
 
 
 @detectors.command("show")
-def show_detector(name: Annotated[str, typer.Argument()], as_json: Json = False) -> None:
+def show_detector(name: Annotated[str, typer.Argument(metavar="NAME[@VERSION]")], as_json: Json = False) -> None:
     """Show one detector: manifest, thresholds, model card, measured figures."""
     from cli.detectors import show_detector as run
 

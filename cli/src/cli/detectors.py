@@ -64,9 +64,7 @@ async def list_detectors(*, as_json: bool) -> None:
 async def show_detector(name: str, *, as_json: bool) -> None:
     """Print everything that a pack says of itself. Raises NotFoundError."""
     async with opened_detectors() as loaded:
-        found = next((pack for pack in loaded.packs if pack.detector.info.name == name), None)
-        if found is None:
-            raise NotFoundError(f"There is no detector named {name}; see `fumehood detectors list`.")
+        found = named_pack(loaded, name)
         facts = {**_facts(found), **_manifest_tables(found)}
     path = found.folder / MODEL_CARD
     card = path.read_text(encoding="utf-8") if path.is_file() else found.manifest.description
@@ -79,6 +77,15 @@ async def show_detector(name: str, *, as_json: bool) -> None:
     console.print(f"\n{escape(_summary(card))}")
     for section in _figures(card):
         typer.echo(f"\n{section}")
+
+
+def named_pack(loaded: LoadedPacks, name: str) -> LoadedPack:
+    """Return the pack that NAME or NAME@VERSION means, the live one before the one in shadow. Raises NotFoundError."""
+    plain, _, version = name.partition("@")
+    found = [pack for pack in loaded.packs if pack.manifest.name == plain and version in {"", pack.manifest.version}]
+    if not found:
+        raise NotFoundError(f"There is no detector named {name}; see `fumehood detectors list`.")
+    return min(found, key=lambda pack: pack.manifest.mode == "shadow")
 
 
 def _facts(pack: LoadedPack) -> dict[str, Any]:

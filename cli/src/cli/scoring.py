@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from cli.detectors import opened_detectors
+from cli.detectors import named_pack, opened_detectors
 from cli.labelled import BodyEncoding, LabelledFiles, Row, write_scores
 from cli.measures import (
     FALSE_POSITIVE_RATES,
@@ -69,9 +69,7 @@ async def run_score(path: Path, output: Path, name: str, encoding: BodyEncoding)
 @asynccontextmanager
 async def _scoring_detector(name: str) -> AsyncIterator[ScoringDetector]:
     async with opened_detectors() as loaded:
-        found = {detector.info.name: detector for detector in loaded.detectors}.get(name)
-        if found is None:
-            raise ClientError(f"There is no detector named {name}; see `fumehood detectors list`.")
+        found = named_pack(loaded, name).detector
         if not isinstance(found, ScoringDetector):
             raise ClientError(f"The detector {name} (kind {found.info.kind}) gives no scores.")
         yield found
