@@ -24,6 +24,8 @@ from shared.errors import UnavailableError
 from shared.events import Event
 from shared.messaging.tables import OUTBOX, PROCESSED_EVENTS
 
+_OVERFLOW = 5
+
 
 class Transaction:
     """One unit of work: rows, outgoing events and the mark that an incoming event is handled."""
@@ -119,11 +121,13 @@ def _create_engine(url: str, schema: str, pool_size: int) -> AsyncEngine:
         return create_async_engine(
             url,
             pool_size=pool_size,
-            max_overflow=5,
+            max_overflow=_OVERFLOW,
             pool_pre_ping=True,
             connect_args={"server_settings": {"search_path": schema, "application_name": f"fumehood-{schema}"}},
         )
-    engine = create_async_engine(url, connect_args={"timeout": 30, "isolation_level": None})
+    # No overflow: a connection beyond the pool would be opened, with its thread, for one use.
+    connect_args = {"timeout": 30, "isolation_level": None}
+    engine = create_async_engine(url, pool_size=pool_size + _OVERFLOW, max_overflow=0, connect_args=connect_args)
 
     @sa.event.listens_for(engine.sync_engine, "connect")
     def set_pragmas(connection: Any, _record: object) -> None:

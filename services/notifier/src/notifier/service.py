@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection
 from datetime import timedelta
 from uuid import uuid4
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from notifier import storage
 from notifier.addresses import AddressGuard
 from notifier.errors import TooManySubscriptionsError
@@ -88,11 +90,13 @@ class NotifierService:
 
     async def announce(self, announcement: Announcement) -> None:
         """Queue one delivery for every subscription that wants to hear of the event; once per event id."""
+        async with self._database.read() as session:
+            if not await self._listeners(session, announcement):
+                return  # most events, and nothing of them has to be kept
         async with self._database.transaction() as transaction:
             if not await transaction.first_time(announcement.event_id):
                 return
-            subscribers = await storage.find_subscribers(transaction.session, announcement.event.user_id)
-            wanted = [one.id for one in subscribers if announcement.event.type in one.event_types]
+            wanted = await self._listeners(transaction.session, announcement)
             if wanted:
                 await storage.insert_deliveries(transaction.session, announcement, wanted)
         if wanted:
@@ -124,6 +128,10 @@ class NotifierService:
         """Remove deliveries that ended longer ago than the age."""
         async with self._database.transaction() as transaction:
             await storage.delete_ended_deliveries(transaction.session, now() - age)
+
+    async def _listeners(self, session: AsyncSession, announcement: Announcement) -> list[str]:
+        subscribers = await storage.find_subscribers(session, announcement.event.user_id)
+        return [one.id for one in subscribers if announcement.event.type in one.event_types]
 
     async def _give_up(self, transaction: Transaction, delivery: DueDelivery, attempt: Attempt) -> None:
         if not await storage.record_failed(transaction.session, delivery, attempt):
