@@ -19,6 +19,7 @@ from scanner.unpackers.onenote import OneNoteUnpacker
 from scanner.unpackers.pdf import PdfUnpacker
 from scanner.unpackers.picture import PictureDecoder
 from scanner.unpackers.programs import ProgramUnpacker
+from scanner.unpackers.rar import RarUnpacker
 from scanner.unpackers.sevenzip import SevenZipUnpacker
 from scanner.unpackers.shortcut import ShortcutUnpacker
 from scanner.unpackers.tar import TarUnpacker
@@ -31,6 +32,7 @@ _ALL: tuple[Unpacker, ...] = (
     BZIP2,
     XZ,
     SevenZipUnpacker(),
+    RarUnpacker(),
     *LIBARCHIVE,
     OleUnpacker(),
     OfficePartUnpacker(),

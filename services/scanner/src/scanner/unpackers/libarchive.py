@@ -204,8 +204,8 @@ def _iso_end(source: BinaryIO) -> int | None:
     return None if sectors is None else sectors * 2048
 
 
+RAR = Format("rar", frozenset({"rar"}), ("rar", "rar5"), (b"Rar!\x1a\x07",), sequential=True)
 _FORMATS = (
-    Format("rar", frozenset({"rar"}), ("rar", "rar5"), (b"Rar!\x1a\x07",), sequential=True),
     Format("iso", frozenset({"iso"}), ("iso9660",), (b"CD001",), 16 * 2048 + 1, end=_iso_end),
     Format("cab", frozenset({"cab"}), ("cab",), (b"MSCF\0\0\0\0",), end=_cab_end),
     Format("ar", frozenset({"ar", "deb"}), ("ar",), (b"!<arch>\n",), sequential=True),

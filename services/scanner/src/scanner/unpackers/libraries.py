@@ -16,7 +16,8 @@ from types import ModuleType
 
 # With the modules that the libraries themselves import at first use.
 MODULES = (
-    "Cryptodome.Cipher._mode_cbc", "Cryptodome.Cipher._mode_ctr", "Cryptodome.Cipher._mode_ecb",
+    "Cryptodome.Cipher.AES", "Cryptodome.Cipher._mode_cbc", "Cryptodome.Cipher._mode_ctr",
+    "Cryptodome.Cipher._mode_ecb",
     "PIL.BmpImagePlugin", "PIL.GifImagePlugin", "PIL.Image", "PIL.ImageFile", "PIL.ImagePalette",
     "PIL.JpegImagePlugin", "PIL.MpoImagePlugin", "PIL.PngImagePlugin", "PIL.TiffImagePlugin", "PIL.WebPImagePlugin",
     "cryptography.hazmat.backends.openssl.backend", "xml.dom.expatbuilder", "xml.parsers.expat",
