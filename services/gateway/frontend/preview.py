@@ -87,6 +87,9 @@ PAGES = {
             shell=SHELL, filters=views.SubmissionFilters(name="nothing", verdict=Verdict.CLEAN), rows=()
         ),
     ),
+    "shadows-empty": lambda: page("pages/shadows.html", samples.shadows(SHELL, None)),
+    "shadows-nothing": lambda: page("pages/shadows.html", samples.shadows(SHELL, samples.comparison(compared=False))),
+    "shadows": lambda: page("pages/shadows.html", samples.shadows(SHELL, samples.comparison(compared=True))),
     "settings-issued": lambda: page("pages/settings.html", settings(issued=True)),
     "flashes": lambda: page(
         "pages/home.html",

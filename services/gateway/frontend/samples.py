@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime, timedelta
 
-from gateway.views import LiveProgress, Phase, SubmissionFacts
+from gateway.views import LiveProgress, Phase, ShadowsPage, Shell, SubmissionFacts, shadows_page
+from shared.clients import ChangedArtifact, Comparison, LiveDetector, ShadowVersion, VerdictPair
 from shared.events import ArtifactFinding
 from shared.scan import (
     Artifact,
@@ -313,3 +314,62 @@ PROGRESS = (
         findings=(ArtifactFinding(artifact_name="uploads/avatar.php", artifact_size_bytes=2048, finding=WEB_SHELL),),
     ),
 )
+
+
+def comparison(*, compared: bool) -> Comparison:
+    """Return a comparison of a new model with the live one, or one that compared nothing."""
+    change = ChangedArtifact(
+        submission_id="malicious",
+        submission_name="website.zip",
+        submission_verdict=Verdict.CLEAN,
+        artifact_name="uploads/avatar.php",
+        sha256="0" * 64,
+        now=None,
+        then=Verdict.MALICIOUS,
+        live_score=0.42,
+        shadow_score=0.97,
+        looked_at=NOW,
+    )
+    lost = change.model_copy(
+        update={"artifact_name": HOSTILE_NAME, "now": Verdict.SUSPICIOUS, "then": None, "shadow_score": 0.2}
+    )
+    pairs = {
+        (Verdict.CLEAN, Verdict.CLEAN): 12_480,
+        (Verdict.MALICIOUS, Verdict.MALICIOUS): 310,
+        (Verdict.CLEAN, Verdict.MALICIOUS): 7,
+        (Verdict.SUSPICIOUS, Verdict.CLEAN): 22,
+        (Verdict.UNKNOWN, Verdict.UNKNOWN): 95,
+    }
+    counts = pairs if compared else {}
+    return Comparison(
+        detector="script-threats",
+        version="1.5.0",
+        reference="script-threats",
+        others=(LiveDetector(name="script-threats", versions=("1.4.0",), artifacts=sum(counts.values())),),
+        first_at=NOW - timedelta(days=6) if compared else None,
+        last_at=NOW if compared else None,
+        artifacts=sum(counts.values()),
+        alone=12,
+        agreed=sum(number for (live, shadow), number in counts.items() if live is shadow),
+        pairs=tuple(VerdictPair(live=live, shadow=shadow, artifacts=n) for (live, shadow), n in counts.items()),
+        live_scores=(12_300, 120, 40, 20, 9, 4, 11, 18, 30, 280) if compared else (0,) * 10,
+        shadow_scores=(12_420, 60, 20, 8, 2, 1, 4, 6, 12, 317) if compared else (0,) * 10,
+        newly_flagged=7 if compared else 0,
+        no_longer_flagged=22 if compared else 0,
+        otherwise_flagged=0,
+        changed=(change, lost) if compared else (),
+    )
+
+
+def shadows(shell: Shell, found: Comparison | None) -> ShadowsPage:
+    """Return the page of detectors on trial; None: nothing has ever run in shadow."""
+    if found is None:
+        return shadows_page(shell, (), None, None, NOW, period="")
+    version = ShadowVersion(
+        detector=found.detector,
+        version=found.version,
+        artifacts=found.artifacts + found.alone,
+        first_at=NOW - timedelta(days=6),
+        last_at=NOW,
+    )
+    return shadows_page(shell, (version,), version, found, NOW, period="7")

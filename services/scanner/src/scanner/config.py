@@ -82,6 +82,11 @@ class EngineSettings(UnpackLimits):
         """Artifacts looked at at the same time."""
         return self.parallel_artifacts or 2 * self.cores + 2
 
+    @property
+    def background_artifacts_together(self) -> int:
+        """Artifacts looked at at the same time that nobody waits for."""
+        return max(1, self.artifacts_together // 4)
+
 
 class Settings(ServiceSettings, EngineSettings):
     """Settings of the scanner service, read from the environment once, in `main.py`."""

@@ -42,6 +42,7 @@ class ScanEngine:
     def __init__(self, tools: ScanTools, registry: DetectorRegistry) -> None:
         self._tools = tools
         self._registry = registry
+        self._background_slots = asyncio.Semaphore(tools.settings.background_artifacts_together)
 
     @property
     def detectors(self) -> tuple[DetectorInfo, ...]:
@@ -99,13 +100,15 @@ class ScanEngine:
         budget_seconds: float = DEFAULT_BUDGET_SECONDS,
         on_progress: Callable[[ScanProgress], None] | None = None,
         passwords: tuple[str, ...] = (),
+        background: bool = False,
     ) -> ScanDocument:
         """Look at the file at `path` and everything inside it, within `budget_seconds`.
 
         Whatever is wrong with the file is in the document's verdict and coverage, never an
         exception. `name` is the submitted name, untrusted. `on_progress` is called on the event
         loop a few times a second at most and must not block. `passwords` are tried on encrypted
-        archives before the usual ones.
+        archives before the usual ones. Scans in the background share few places of their own, so that
+        the others find theirs free.
         """
         started_at = datetime.now(UTC)
         deadline = asyncio.get_running_loop().time() + budget_seconds
@@ -113,7 +116,9 @@ class ScanEngine:
         root = _open_root(path, name)
         with self._registry.lend() as detectors:
             ready = self.detectors
-            await Walk(replace(self._tools, detectors=detectors), deadline, progress, passwords).run(root)
+            slots = self._background_slots if background else self._tools.slots
+            tools = replace(self._tools, detectors=detectors, slots=slots)
+            await Walk(tools, deadline, progress, passwords).run(root)
         progress.finished()
         facts = ScanFacts(scan_id, submission_id, started_at, datetime.now(UTC), ready)
         return build_document(root, facts, self._tools.identifier.unknown)

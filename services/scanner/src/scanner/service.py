@@ -90,6 +90,7 @@ class ScannerService:
                 budget_seconds=budget_seconds,
                 on_progress=lambda progress: self._tell(_progressed(order, progress)),
                 passwords=order.options.passwords,
+                background=isinstance(order, RescanRequestedV1),
             )
             await self._engine.check()
             span.set_attribute("fumehood.verdict", document.verdict.value)
