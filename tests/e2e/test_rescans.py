@@ -217,7 +217,7 @@ def compare_here(up: Installation, data: Path, *arguments: str) -> str:
     """Run the command without credentials: it is for the installation of this data directory."""
     environment = {"PATH": os.environ["PATH"], "FUMEHOOD_DATA_DIR": str(data)}
     environment["FUMEHOOD_PORT"] = up.url.rsplit(":", 1)[1]
-    command = [BIN / "fumehood", "admin", "detectors", "compare", "next-scripts", "--with", "script-threat"]
+    command = [str(BIN / "fumehood"), "admin", "detectors", "compare", "next-scripts", "--with", "script-threat"]
     done = subprocess.run([*command, *arguments], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
