@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from script_threat.calibration import Calibration, ReliabilityBin, calibration_error
-from script_threat.evaluation import LanguageFigures, VerdictCounts
+from script_threat.evaluation import ArchiveCounts, LanguageFigures, VerdictCounts
 from script_threat.proof import RANGES_SHOWN, EvidenceProof
 from script_threat.robustness import RobustnessRow
 
@@ -18,6 +18,7 @@ class Measurements:
     undoubted: list[LanguageFigures]  # without the rows whose label is doubted
     doubted: int
     verdicts: list[VerdictCounts]
+    archives: ArchiveCounts
     baseline: dict[str, tuple[str, str, str]]
     calibration: Calibration
     suspicious: float
@@ -115,6 +116,9 @@ def render_card(template: str, measured: Measurements, tried: str) -> str:
         "undoubted": figures_table([row for row in measured.undoubted if row.language in ("all", "python")], {}),
         "doubted": str(measured.doubted),
         "verdicts": verdicts_table(measured.verdicts),
+        "archives": str(measured.archives.archives),
+        "archives_malicious": str(measured.archives.flagged_malicious),
+        "archives_suspicious": str(measured.archives.flagged_suspicious),
         "reliability": reliability_table(measured.reliability),
         "calibration_error": f"{calibration_error(measured.reliability):.3f}",
         "slope": f"{measured.calibration.slope:.3f}",

@@ -78,3 +78,21 @@ def verdicts_by_language(
             )
         )
     return rows
+
+
+@dataclass(frozen=True)
+class ArchiveCounts:
+    """Malicious archives by the verdict on the worst of their scripts."""
+
+    archives: int
+    flagged_malicious: int
+    flagged_suspicious: int
+
+
+def verdicts_by_archive(archives: Sequence[str], scores: Floats, suspicious: float, malicious: float) -> ArchiveCounts:
+    """`archives` and `scores` are those of the scripts of malicious archives."""
+    worst: dict[str, float] = {}
+    for archive, score in zip(archives, scores, strict=True):
+        worst[archive] = max(float(score), worst.get(archive, 0.0))
+    found = np.array(list(worst.values()))
+    return ArchiveCounts(len(found), int((found >= malicious).sum()), int((found >= suspicious).sum()))

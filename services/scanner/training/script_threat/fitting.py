@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from script_threat.dataset import Sample
 from script_threat.linear import window_weights
+from script_threat.mining import trust_weak
 from script_threat.network import NetworkOptions, PresenceNetwork
 from script_threat.windows import WindowSets, largest
 
@@ -111,20 +112,9 @@ class Fit:
         torch._foreach_lerp_(list(self.averaged.parameters()), list(self.network.parameters()), share)
 
     def reweigh_weak(self) -> None:
-        """Trust the label of a weak row as far as the model does, and the worst file of each archive fully.
-
-        Of an archive only the label of the whole is sure (multiple-instance learning): some file earned it,
-        the others may be harmless.
-        """
-        weak = np.array([sample.weak for sample in self.samples])
+        """Trust the label of a weak row as far as the model does."""
         logits = largest(score_windows(self.averaged, self.base), self.base.owners, len(self.samples))
-        worst: dict[str, float] = {}
-        for index in np.flatnonzero(weak):
-            package = self.samples[index].package
-            worst[package] = max(float(logits[index]), worst.get(package, -math.inf))
-        for index in np.flatnonzero(weak):
-            sure = logits[index] == worst[self.samples[index].package]
-            self.weights[index] = 1.0 if sure else self.options.weak_weight / (1 + math.exp(-logits[index]))
+        self.weights = trust_weak(self.samples, logits, self.options.weak_weight)
 
     def epochs(self) -> Iterator[tuple[int, float, float]]:
         """Train; after each epoch yields its number, mean loss and seconds."""

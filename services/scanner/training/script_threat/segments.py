@@ -16,7 +16,7 @@ Matrix = npt.NDArray[np.float32]
 
 BLOCKS = WINDOW // ALIGNMENT
 STEPS = {64: 64, 32: 8, 16: 4, 8: 4}  # length of a part: distance between two, both in blocks
-OFFSET = 0.3  # of the logit
+OFFSET = 0.5  # of the logit
 BOUNDS = [
     (start, start + length) for length, step in STEPS.items() for start in range(0, BLOCKS - length + 1, step)
 ]  # the whole window comes first

@@ -13,13 +13,13 @@ from script_threat.calibration import fit_platt, reliability
 from script_threat.card import Measurements, render_card
 from script_threat.costing import cpu_milliseconds, magika_runner
 from script_threat.dataset import Sample, read_samples
-from script_threat.evaluation import figures_by_language, verdicts_by_language
+from script_threat.evaluation import figures_by_language, verdicts_by_archive, verdicts_by_language
 from script_threat.exporting import export_onnx
 from script_threat.fitting import Fit, FitOptions
 from script_threat.inference import inspect_script, open_model
 from script_threat.linear import LinearModel, LinearOptions, fit_linear, shared_weights
 from script_threat.metrics import Floats, Labels, threshold_at
-from script_threat.mining import mine
+from script_threat.mining import mine, trust_weak
 from script_threat.network import ExportedNetwork
 from script_threat.pack import GOLDEN_TEXT, PackFacts, render_manifest, sha256_of
 from script_threat.proof import prove_evidence
@@ -46,7 +46,7 @@ class TrainingOptions:
     baseline: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     linear: LinearOptions = field(default_factory=LinearOptions)
     fit: FitOptions = field(default_factory=FitOptions)
-    networks: int = 2
+    networks: int = 1
     tables: int = 400  # benign scripts of data, made
     mined_windows: int = 4  # of each script, searched for the segments that decide
 
@@ -92,6 +92,8 @@ def fit_regression(
     mined = mine(searched, labels, sizes, first, random.Random(options.fit.seed))  # noqa: S311 - as above
     segments = make_sets(mined.pieces, sizes)
     logger.info("%d segments decide, of %d windows searched", len(segments), len(searched))
+    weights = trust_weak(train, mined.logits, options.fit.weak_weight)
+    shares = shared_weights(base.owners, weights)
     shares[labels[base.owners] == 1] *= linear.whole_weight
     shares = np.concatenate([shares, mined.weights * weights[segments.owners]])
     second = fit_linear(joined(base, segments), labels, shares, linear.refined, linear.iterations, start=first)
@@ -143,6 +145,8 @@ def measure(
 
     sure = np.array([sample.sha256 not in options.doubted for sample in val])
     sure_languages = [language for language, kept in zip(languages, sure, strict=True) if kept]
+    packed = np.array([sample.label == 1 and sample.package != sample.sha256 for sample in val])
+    packages = [sample.package for sample, inside in zip(val, packed, strict=True) if inside]
     probed, bodies = sample_malicious(val), [sample.data for sample in val]
     magika = cpu_milliseconds(magika_runner(open_model(options.magika)), bodies) if options.magika else None
     measured = Measurements(
@@ -151,6 +155,7 @@ def measure(
         undoubted=figures_by_language(labels[sure], sure_languages, logits[sure]),
         doubted=int((~sure).sum()),
         verdicts=verdicts_by_language(labels, languages, scores, suspicious, malicious),
+        archives=verdicts_by_archive(packages, scores[packed], suspicious, malicious),
         baseline=options.baseline,
         calibration=calibration,
         suspicious=suspicious,

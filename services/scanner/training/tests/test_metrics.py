@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from script_threat.calibration import Calibration, calibration_error, fit_platt, reliability
-from script_threat.evaluation import figures_by_language, verdicts_by_language
+from script_threat.evaluation import figures_by_language, verdicts_by_archive, verdicts_by_language
 from script_threat.metrics import detection_rate, roc_auc, threshold_at
 
 
@@ -58,3 +58,8 @@ def test_verdicts_start_at_the_threshold() -> None:
     row = verdicts_by_language(labels, ["php"] * 3, scores, suspicious=0.5, malicious=0.9)[0]
     assert (row.flagged_malicious, row.flagged_suspicious) == (1, 2)
     assert (row.false_malicious, row.false_suspicious) == (0, 1)
+
+
+def test_the_worst_script_speaks_for_its_archive() -> None:
+    counts = verdicts_by_archive(["a", "a", "b", "c"], np.array([0.1, 0.95, 0.6, 0.2]), suspicious=0.5, malicious=0.9)
+    assert (counts.archives, counts.flagged_malicious, counts.flagged_suspicious) == (3, 1, 2)
