@@ -96,5 +96,23 @@ async def test_corner_cases_are_identified_as_by_magika(
     assert answer.label == reference.identify_bytes(content).output.label
 
 
+@pytest.mark.parametrize(
+    ("head", "label"),
+    [
+        (b"Return-Path: <a@example.org>\nSubject: x\n\nhello", "eml"),
+        (b"\n From a@example.org Mon Jan  1 00:00:00 2024\n", "eml"),
+        (b"fumehood (1.0-1) unstable; urgency=medium\n\n  * Initial release.\n", "txt"),
+        (b"\xde\x12\x04\x95\0\0\0\0", "unknown"),
+        (b"\xff\xfe\xfd", "unknown"),
+    ],
+)
+def test_only_what_begins_with_a_header_is_a_mail(identifier: TypeIdentifier, head: bytes, label: str) -> None:
+    guess = identifier.unknown.model_copy(update={"label": "eml", "score": 0.8})
+
+    answer = identifier.corrected(guess, head)
+
+    assert (answer.label, answer.score) == (label, 0.8)
+
+
 def test_the_provider_told_is_the_one_in_use(identifier: TypeIdentifier) -> None:
     assert identifier.model.provider in onnxruntime.get_available_providers()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,11 @@ def load_content_types(folder: Path) -> dict[str, ContentType]:
     }
 
 
+_TEXT_BYTES = 4096
+# Field names of RFC 5322 2.2, or the line that begins a message in a mailbox.
+_MAIL_HEADER = re.compile(rb"From |[!-9;-~]+[ \t]*:")
+
+
 class TypeIdentifier:
     """Answers what an artifact is; safe for many callers at once."""
 
@@ -125,6 +131,14 @@ class TypeIdentifier:
             return prepared
         label, score = await self._batcher.submit(prepared)
         return self._types[self._trusted_label(label, score)].model_copy(update={"score": score})
+
+    def corrected(self, content_type: ContentType, head: bytes) -> ContentType:
+        """Return what the first bytes leave of the model's guess: a mail has a header, and change logs have none."""
+        if content_type.label != "eml" or _MAIL_HEADER.match(head.lstrip()):
+            return content_type
+        lines = head[:_TEXT_BYTES].rpartition(b"\n")[0] or head  # no character is cut in two at the end of a line
+        label = "unknown" if b"\0" in head else self._few_bytes(lines).label
+        return self._types[label].model_copy(update={"score": content_type.score})
 
     def prepare(self, content: ByteRange) -> Tokens | ContentType:
         """Return the model's input, int32 [beg_size + end_size], or the answer for tiny content."""

@@ -61,7 +61,12 @@ class WorkerProcess:
     async def start(cls, command: Sequence[str], parent_folder: Path, options: WorkerOptions) -> WorkerProcess:
         """Start a worker with an empty environment and a fresh folder, and wait for it. Raises SandboxError."""
         ours, theirs = socket.socketpair()
-        folder = Path(tempfile.mkdtemp(dir=parent_folder))
+        try:
+            folder = Path(tempfile.mkdtemp(dir=parent_folder))
+        except OSError as error:
+            ours.close()
+            theirs.close()
+            raise SandboxError(f"A folder for a sandbox worker could not be made: {error.strerror}.") from error
         sizes = (options.memory_bytes, options.file_bytes, options.cpu_seconds)
         arguments = [str(theirs.fileno()), str(folder), *map(str, sizes)]
         if options.prepared:

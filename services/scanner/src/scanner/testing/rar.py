@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import struct
 import zlib
+from functools import cache
 
 from Cryptodome.Cipher import AES
 
@@ -42,6 +43,7 @@ def _block(fields: bytes, key: bytes | None = None) -> bytes:
     return header if key is None else _VECTOR + AES.new(key, AES.MODE_CBC, _VECTOR).encrypt(_padded(header))
 
 
+@cache
 def _derived(password: str, further_rounds: int) -> bytes:
     return hashlib.pbkdf2_hmac("sha256", password.encode(), _SALT, (1 << _ROUNDS_LOG2) + further_rounds)
 

@@ -91,6 +91,11 @@ class Sink:
         self._signs: dict[Sign, None] = {}
         self._facts: dict[tuple[Fact, str], None] = {}
 
+    @property
+    def room(self) -> int:
+        """Children that may still be stored."""
+        return self._limits.artifacts - self._children
+
     def check_room(self) -> None:
         """Raise LimitReachedError when no further child may be stored."""
         if self._children >= self._limits.artifacts:

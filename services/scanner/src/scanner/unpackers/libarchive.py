@@ -17,6 +17,7 @@ from scanner.unpackers.libraries import library
 
 _BLOCK_BYTES = 64 * 1024
 _EOF = 1
+_MAGIC_WITHIN = 34 * 1024
 _TYPE_MASK = 0o170000
 _REGULAR = 0o100000
 _DAMAGED = "The {} archive is damaged or cut off."
@@ -149,6 +150,10 @@ class LibarchiveUnpacker:
 
     def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:
         """Store every regular file, then what follows the archive."""
+        if not self.recognises(source.read(_MAGIC_WITHIN), b""):
+            sink.gap(GapReason.UNSUPPORTED, not_of_the_type(self.name))
+            return
+        source.seek(0)
         reader = LibarchiveReader(source, self.name, self._format.readers, self._format.filter)
         stream = self._format.readers == ("raw",)
         end = self._format.end(source) if self._format.end else None
@@ -166,6 +171,11 @@ class LibarchiveUnpacker:
             consumed = reader.consumed_bytes
             reader.close()
         store_rest(source, consumed if self._format.sequential else end, self.name, sink)
+
+
+def not_of_the_type(name: str) -> str:
+    """Return the sentence for a file that the type model took for what it is not."""
+    return f"It looks like the type {name}, but its first bytes are not of that type."
 
 
 def store_rest(source: BinaryIO, end: int | None, name: str, sink: Sink) -> None:

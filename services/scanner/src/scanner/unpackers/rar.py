@@ -14,6 +14,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import IO, Any, BinaryIO
 
 from scanner.unpackers.base import CHUNK_BYTES, GapReason, Sink
@@ -30,7 +31,6 @@ from scanner.unpackers.passwords import PasswordTrial
 
 _MAGIC = b"Rar!\x1a\x07\x01\x00"
 _MAX_HEADER_BYTES = 2 * 1024 * 1024
-_MAX_BLOCKS = 200_000
 _MAIN, _FILE, _ENCRYPTION, _END = 1, 2, 4, 5
 _HAS_EXTRA, _HAS_DATA = 1, 2
 _HAS_TIME, _HAS_CRC = 2, 4
@@ -62,7 +62,7 @@ class _Lock:
     def derived(self, password: str, further_rounds: int = 0) -> bytes:
         """Return 32 bytes; more rounds than those of the key give the values for checks."""
         rounds = (1 << self.rounds_log2) + further_rounds
-        return hashlib.pbkdf2_hmac("sha256", password.encode(), self.salt, rounds)
+        return _derived(password, self.salt, rounds)
 
     def fits(self, password: str) -> bool:
         """Whether the archive's check value is that of the password."""
@@ -148,6 +148,7 @@ class _Decryption:
         self._header_key: bytes | None = None
         self._locked = False
         self._closed = False
+        self._members = 0
 
     def run(self) -> _Decrypted | None:
         """Return the decrypted archive; None if nothing in it is encrypted or headers stay closed.
@@ -158,14 +159,15 @@ class _Decryption:
         if self._source.read(len(_MAGIC)) != _MAGIC:
             return None
         self._result.copy.write(_MAGIC)
-        for _ in range(_MAX_BLOCKS):
+        header = self._read_header()
+        while header is not None and self._copy(_Fields(header)):
+            if self._members > self._sink.room:
+                return self._result if self._locked else None  # more than may be stored, which the sink will say
             header = self._read_header()
-            if header is None or not self._copy(_Fields(header)):
-                break
         if not self._locked:
             return None
         if self._result.end is None and not self._closed:
-            self._sink.gap(GapReason.ERROR, "The rar archive is damaged, cut off or has too many members.")
+            self._sink.gap(GapReason.ERROR, "The rar archive is damaged or cut off.")
         return self._result
 
     def _read_header(self) -> bytes | None:
@@ -234,6 +236,7 @@ class _Decryption:
         return True
 
     def _copy_file(self, flags: int, body: bytes, extra: bytes, data_size: int) -> None:
+        self._members += 1
         records = dict(_records(extra))
         locked = records.pop(_ENCRYPTION_RECORD, None)
         if locked is None:
@@ -299,6 +302,12 @@ class _Decryption:
             else:
                 self._passwords.fitted(fitting)
         return self._trials[place]
+
+
+@lru_cache(maxsize=64)
+def _derived(password: str, salt: bytes, rounds: int) -> bytes:
+    """Members of one archive mostly share the salt, and each derivation is meant to be slow."""
+    return hashlib.pbkdf2_hmac("sha256", password.encode(), salt, rounds)
 
 
 class _Fields:

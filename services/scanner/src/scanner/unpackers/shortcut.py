@@ -7,6 +7,7 @@ import struct
 from typing import BinaryIO
 
 from scanner.unpackers.base import GapReason, Sink, read_bounded
+from scanner.unpackers.libarchive import not_of_the_type
 from scanner.unpackers.signs import Sign
 
 MAX_PARSED_BYTES = 64 * 1024 * 1024
@@ -36,6 +37,9 @@ class ShortcutUnpacker:
     def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:  # noqa: ARG002 -- the finds are named here
         """Store the command line and what follows the last structure."""
         data = read_bounded(source, MAX_PARSED_BYTES, "read as a shortcut", sink)
+        if not self.recognises(data, b""):
+            sink.gap(GapReason.UNSUPPORTED, not_of_the_type(self.name))
+            return
         link = _Link(data)
         try:
             link.read()

@@ -17,6 +17,7 @@ _END_MAGIC = b"PK\x05\x06"
 _ENTRY_MAGIC = b"PK\x01\x02"
 _END64_MAGIC = b"PK\x06\x06"
 _END_BYTES = 22
+_COUNT_MASK = 0xFFFF
 _ENCRYPTED_FLAG = 0x1
 _SIZES_FOLLOW_FLAG = 0x8
 _IN_ZIP64_EXTRA = 0xFFFFFFFF
@@ -77,6 +78,8 @@ class ZipUnpacker:
                     sink.gap(GapReason.ERROR, "The header of a zip member contradicts the directory.")
                 end = extent.end
                 self._store(archive, extent.member, trial, sink)
+            if _told_members(source) not in {len(extents) & _COUNT_MASK, _COUNT_MASK}:
+                sink.gap(GapReason.ERROR, "The zip archive tells another number of members than its directory has.")
             self._store_unlisted(source, [*extents, _directory_extent(archive, source)], sink)
 
     def _store(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo, trial: EncryptedMembers, sink: Sink) -> None:
@@ -161,6 +164,15 @@ def _directory_extent(archive: zipfile.ZipFile, source: BinaryIO) -> _Extent:
     found = source.read().rfind(_END_MAGIC)
     end = tail_start + found + _END_BYTES + len(archive.comment) if found >= 0 else size
     return _Extent(archive.start_dir, end, zipfile.ZipInfo())
+
+
+def _told_members(source: BinaryIO) -> int:
+    """Return the number of members in the end record, of which the lower 16 bits are kept; all set with zip64."""
+    size = source.seek(0, 2)
+    source.seek(max(0, size - _END_BYTES - 0xFFFF))
+    tail = source.read()
+    found = tail.rfind(_END_MAGIC)
+    return int(struct.unpack_from("<H", tail, found + 10)[0]) if found >= 0 else _COUNT_MASK
 
 
 def _has_content(source: BinaryIO, start: int, end: int) -> bool:

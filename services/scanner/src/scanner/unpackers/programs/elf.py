@@ -14,6 +14,8 @@ _NO_BITS = 8
 _WRITE, _ALLOCATED, _EXECUTE = 1, 2, 4
 _SEGMENT_EXECUTE, _SEGMENT_WRITE, _SEGMENT_READ = 1, 2, 4
 _MAX_SYMBOLS = 100_000
+# Their first ABIs begin at a function descriptor, which is data.
+_ENTRY_BY_DESCRIPTOR = {"IA_64", "PARISC", "PPC64"}
 
 
 def read(lief: Any, data: bytes) -> tuple[Facts, list[tuple[int, int]]] | None:
@@ -46,7 +48,8 @@ def read(lief: Any, data: bytes) -> tuple[Facts, list[tuple[int, int]]] | None:
         facts.imports.append(("", functions))
     if header.entrypoint and segments:
         facts.entry_point = header.entrypoint
-        facts.entry_in_code = any(one.executable and one.holds(header.entrypoint) for one in segments)
+        described = facts.machine in _ENTRY_BY_DESCRIPTOR
+        facts.entry_in_code = any((one.executable or described) and one.holds(header.entrypoint) for one in segments)
     return facts, [(end, len(data))]
 
 
