@@ -146,7 +146,7 @@ async def test_lying_headers_are_never_clean(scan: Scan, name: str) -> None:
     assert reasons(document) & {CoverageReason.ERROR, CoverageReason.UNSUPPORTED, CoverageReason.LIMIT_REACHED}
 
 
-@pytest.mark.parametrize("name", sorted(unpacker.name for unpacker in (*LIBARCHIVE, ShortcutUnpacker())))
+@pytest.mark.parametrize("name", sorted([*(unpacker.name for unpacker in LIBARCHIVE), ShortcutUnpacker.name]))
 def test_a_guess_that_the_first_bytes_contradict_opens_nothing(name: str) -> None:
     sent: list[bytes] = []
     sink = Sink(io.BytesIO(), LIMITS, len(TEXT), sent.append)
