@@ -244,3 +244,12 @@ def test_lying_headers_are_said(name: str, offset: int, value: bytes) -> None:
     content[offset : offset + len(value)] = value
 
     assert read(bytes(content)).reasons == {CoverageReason.ERROR}
+
+
+@pytest.mark.parametrize(("name", "offset"), [("macho", 4), ("macho", 12), ("elf", 16), ("elf", 18), ("pe", 64 + 4)])
+def test_numbers_that_nobody_knows_are_no_crash(name: str, offset: int) -> None:
+    content = bytearray(WHOLE[name])
+    content[offset : offset + 2] = b"\xee\x7e"
+    reading = read(bytes(content))
+
+    assert reading.found is not None or reading.reasons == {CoverageReason.ERROR}

@@ -50,7 +50,11 @@ class ProgramUnpacker:
         reader = _reader(data)
         if reader is None:
             return  # the type model's guess; what it is instead is not known either
-        read = reader.read(library("lief"), data)
+        lief = library("lief")
+        try:
+            read = reader.read(lief, data)
+        except (SystemError, UnicodeDecodeError, ValueError):  # lief on numbers and names that it does not know
+            read = None
         if read is None:
             sink.gap(GapReason.ERROR, "The headers of the program are damaged or cut off.")
             return
