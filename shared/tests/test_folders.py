@@ -67,13 +67,20 @@ def test_a_young_folder_stays(tmp_path: Path) -> None:
 
 
 def test_what_is_no_work_folder_stays(tmp_path: Path) -> None:
-    (tmp_path / "fumehood-data").mkdir()
-    (tmp_path / "fumehood-a.file").write_text("x")
-    (tmp_path / "other.folder").mkdir()
-    (tmp_path / "fumehood-a.link").symlink_to(tmp_path / "other.folder")
+    names = (
+        "fumehood-data",
+        "fumehood-data.old",
+        "fumehood-test-servers.Ab12Cd",
+        "fumehood-work-scan.old",
+        "other.folder",
+    )
+    for name in names:
+        (tmp_path / name).mkdir()
+    (tmp_path / "fumehood-work-scan.abcdefgh").write_text("x")
+    (tmp_path / "fumehood-work-scan.ijklmnop").symlink_to(tmp_path / "other.folder")
 
     assert remove_abandoned(tmp_path, young_seconds=0) == 0
-    assert len(list(tmp_path.iterdir())) == 4
+    assert len(list(tmp_path.iterdir())) == len(names) + 2
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")

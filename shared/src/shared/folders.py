@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -16,7 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-_PREFIX = "fumehood-"
+_PREFIX = "fumehood-work-"
+# As mkdtemp(3) completes it. Nobody's own folder is called so, and what is not is never touched.
+_NAME = re.compile(rf"{_PREFIX}[a-z]+\.[a-z0-9_]{{8}}")
 # Between its making and its locking a folder looks abandoned.
 _YOUNG_SECONDS = 60.0
 
@@ -25,7 +28,7 @@ class WorkFolder:
     """A new folder of this process alone."""
 
     def __init__(self, purpose: str, parent: Path | None = None) -> None:
-        """Make and lock `fumehood-<purpose>.<random>` in `parent`, default the system's. Raises OSError."""
+        """Make and lock `fumehood-work-<purpose>.<random>` in `parent`, default the system's. Raises OSError."""
         self.path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{purpose}.", dir=parent))
         self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         with suppress(OSError):  # a file system without locks: nothing there is ever taken for abandoned
@@ -53,7 +56,8 @@ def remove_abandoned(parent: Path | None = None, *, young_seconds: float = _YOUN
     Folders of other users, of living processes and those changed within `young_seconds` stay.
     """
     folder = parent or Path(tempfile.gettempdir())
-    return sum(_remove_if_abandoned(path, young_seconds) for path in folder.glob(f"{_PREFIX}*.*"))
+    found = [path for path in folder.glob(f"{_PREFIX}*") if _NAME.fullmatch(path.name)]
+    return sum(_remove_if_abandoned(path, young_seconds) for path in found)
 
 
 def _remove_if_abandoned(path: Path, young_seconds: float) -> bool:
