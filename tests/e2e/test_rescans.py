@@ -41,7 +41,9 @@ def receiver() -> Iterator[WebhookReceiver]:
 @pytest.fixture(params=["rabbitmq", "embedded"])
 def own_installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
     """An installation of this test's own on each bus, whose detectors are below `tmp_path / "detectors"`."""
-    settings = {**SETTINGS, "FUMEHOOD_DETECTORS_DIR": str(tmp_path / "detectors")}
+    # One at a time, so that a job lasts long enough to be disturbed.
+    pace = {"FUMEHOOD_RESCANS_OUTSTANDING": "1"}
+    settings = {**SETTINGS, **pace, "FUMEHOOD_DETECTORS_DIR": str(tmp_path / "detectors")}
     if request.param == "rabbitmq":
         servers: Servers = request.getfixturevalue("servers")
         with running_stack(servers, tmp_path, settings) as stack:
@@ -152,8 +154,8 @@ def test_the_command_counts_pauses_and_goes_on(own_installation: Installation) -
     assert counted.stdout == f"{SUBMISSIONS} submissions would be scanned again.\n", counted.stderr
     assert fumehood(own_installation, "rescan", "--verdict", "malicious").stdout == "No past submission matches.\n"
 
-    running = fumehood(own_installation, "rescan", "--all", background=True)
     with own_installation.api() as api:
+        running = fumehood(own_installation, "rescan", "--all", background=True)
         wait_for("the job has begun", lambda: api.get("/api/v1/rescans/latest").status_code == 200, 60)
     running.send_signal(signal.SIGINT)
     _, errors = running.communicate(timeout=60)
