@@ -66,6 +66,8 @@ def fumehood(installation: Installation, *arguments: str, background: bool = Fal
     environment = {**os.environ, "FUMEHOOD_EMAIL": ADMINISTRATOR[0], "FUMEHOOD_PASSWORD": ADMINISTRATOR[1]}
     command = [str(BIN / "fumehood"), "admin", *arguments, "--server", installation.url]
     if background:
+        # A shell that runs the tests behind it has them, and what they start, ignore Ctrl-C.
+        command = ["env", "--default-signal=INT", *command]
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
 
