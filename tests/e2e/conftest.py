@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from installations import Installation, Servers, Stack, UpStack, running_stack, running_up
 from playwright.async_api import Browser, Page, async_playwright
+from webhooks import SETTINGS, WebhookReceiver, webhook_receiver
 
 from shared.testing.servers import ObjectServer, PostgresServer, RabbitServer, RedisServer
 
@@ -51,6 +52,32 @@ def stack(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpStack]:
     """`fumehood up` on embedded backends."""
     with running_up(tmp_path_factory.mktemp("up")) as running:
+        yield running
+
+
+@pytest.fixture
+def own_settings() -> Mapping[str, str]:
+    """What `own_installation` is started with; a module with other wishes has a fixture of this name."""
+    return SETTINGS
+
+
+@pytest.fixture(params=["rabbitmq", "embedded"])
+def own_installation(
+    request: pytest.FixtureRequest, own_settings: Mapping[str, str], tmp_path: Path
+) -> Iterator[Installation]:
+    """An installation that nobody else uses, on each of the two bus transports."""
+    if request.param == "rabbitmq":
+        with running_stack(request.getfixturevalue("servers"), tmp_path, own_settings) as stack:
+            yield stack
+    else:
+        with running_up(tmp_path, own_settings) as up:
+            yield up
+
+
+@pytest.fixture
+def receiver() -> Iterator[WebhookReceiver]:
+    """A receiver of webhooks that the settings of `own_installation` allow."""
+    with webhook_receiver() as running:
         yield running
 
 

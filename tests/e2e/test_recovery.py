@@ -5,15 +5,13 @@ from __future__ import annotations
 import io
 import random
 import zipfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from installations import Installation, Servers, running_stack, running_up, wait_for
-from webhooks import SETTINGS, WebhookReceiver, webhook_receiver
+from installations import Installation, wait_for
+from webhooks import WebhookReceiver
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -21,24 +19,6 @@ SUBMISSIONS = 60
 MEMBERS = 20
 STILL_OPEN = 10
 ENDED = {"completed", "failed", "expired"}
-
-
-@pytest.fixture
-def receiver() -> Iterator[WebhookReceiver]:
-    with webhook_receiver() as running:
-        yield running
-
-
-@pytest.fixture(params=["rabbitmq", "embedded"])
-def own_installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
-    """An installation that nobody else uses, on each of the two bus transports."""
-    if request.param == "rabbitmq":
-        servers: Servers = request.getfixturevalue("servers")
-        with running_stack(servers, tmp_path, SETTINGS) as stack:
-            yield stack
-    else:
-        with running_up(tmp_path, SETTINGS) as up:
-            yield up
 
 
 def archive(number: int) -> bytes:

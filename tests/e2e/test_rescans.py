@@ -9,18 +9,18 @@ import shutil
 import signal
 import subprocess
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from installations import ADMINISTRATOR, Installation, Servers, running_stack, running_up, wait_for
+from installations import ADMINISTRATOR, Installation, running_up, wait_for
 from playwright.async_api import Page, expect
 from processes import BIN
 from test_journey import WEB_SHELL, sign_in
 from test_recovery import listed
-from webhooks import SETTINGS, WebhookReceiver, webhook_receiver
+from webhooks import SETTINGS, WebhookReceiver
 
 from scanner.detectors.loader import SHIPPED_PACKS
 
@@ -33,24 +33,10 @@ RULE = 'rule calm { meta: severity = "high" strings: $a = "listdir" condition: $
 
 
 @pytest.fixture
-def receiver() -> Iterator[WebhookReceiver]:
-    with webhook_receiver() as running:
-        yield running
-
-
-@pytest.fixture(params=["rabbitmq", "embedded"])
-def own_installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
-    """An installation of this test's own on each bus, whose detectors are below `tmp_path / "detectors"`."""
-    # One at a time, so that a job lasts long enough to be disturbed.
-    pace = {"FUMEHOOD_RESCANS_OUTSTANDING": "1"}
-    settings = {**SETTINGS, **pace, "FUMEHOOD_DETECTORS_DIR": str(tmp_path / "detectors")}
-    if request.param == "rabbitmq":
-        servers: Servers = request.getfixturevalue("servers")
-        with running_stack(servers, tmp_path, settings) as stack:
-            yield stack
-    else:
-        with running_up(tmp_path, settings) as up:
-            yield up
+def own_settings(tmp_path: Path) -> Mapping[str, str]:
+    """Detectors below `tmp_path / "detectors"`; one rescan at a time, so that a job can be disturbed."""
+    own = {"FUMEHOOD_DETECTORS_DIR": str(tmp_path / "detectors"), "FUMEHOOD_RESCANS_OUTSTANDING": "1"}
+    return {**SETTINGS, **own}
 
 
 def archive(number: int) -> bytes:
