@@ -77,7 +77,7 @@ class ScanEngine:
             await (await loading).close()  # it watches the detectors directory by now
             if sandbox is not None:
                 await sandbox.close()
-            await asyncio.to_thread(threads.close)
+            threads.close()
             raise
         registry = await loading
         slots = asyncio.Semaphore(settings.artifacts_together)
@@ -88,7 +88,7 @@ class ScanEngine:
         await self._registry.close()
         await self._tools.identifier.close()
         await self._tools.sandbox.close()
-        await asyncio.to_thread(self._tools.threads.close)
+        self._tools.threads.close()
 
     async def scan(
         self,

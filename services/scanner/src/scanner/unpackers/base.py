@@ -63,6 +63,17 @@ class Unpacker(Protocol):
         ...
 
 
+class PackageReader:
+    """What the readers of a package's files share: no type leads to them, `scanner.packages` asks for them by name."""
+
+    labels: frozenset[str] = frozenset()
+    whole: frozenset[str] = frozenset()
+
+    def recognises(self, head: bytes, tail: bytes) -> bool:  # noqa: ARG002 -- asked for by name only
+        """Return False: the scanner asks for it where it belongs."""
+        return False
+
+
 class Sink:
     """Takes children, gaps and signs, writes the bytes to the spool, and holds the limits of the job."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import BinaryIO
 
-from scanner.unpackers.base import Sink, read_bounded
+from scanner.unpackers.base import PackageReader, Sink, read_bounded
 from scanner.unpackers.encodings import as_utf8
 from scanner.unpackers.package_facts import Fact
 
@@ -54,16 +54,10 @@ _PYTHON_IMPORT = re.compile(
 )
 
 
-class InstallScriptReader:
+class InstallScriptReader(PackageReader):
     """setup.py, build backends, .pth files and what install hooks start."""
 
     name = "install script"
-    labels: frozenset[str] = frozenset()
-    whole: frozenset[str] = frozenset()
-
-    def recognises(self, head: bytes, tail: bytes) -> bool:  # noqa: ARG002 -- asked for by name only
-        """Return False: the scanner asks for it where it belongs."""
-        return False
 
     def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:
         """Tell what the script does and names."""

@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from scanner.unpackers.base import GapReason, Sink, read_bounded
+from scanner.unpackers.base import GapReason, PackageReader, Sink, read_bounded
 from scanner.unpackers.package_facts import Fact
 
 MAX_PARSED_BYTES = 1024 * 1024
@@ -30,16 +30,10 @@ _OWN_BUILD_CODE = re.compile(rb"backend-path|hooks|custom-hook|cmdclass|poetry|p
 _DAMAGE = "The manifest of the package cannot be read."
 
 
-class NpmManifestReader:
+class NpmManifestReader(PackageReader):
     """package.json: install hooks with the files they name, and the entry points."""
 
     name = "npm manifest"
-    labels: frozenset[str] = frozenset()
-    whole: frozenset[str] = frozenset()
-
-    def recognises(self, head: bytes, tail: bytes) -> bool:  # noqa: ARG002 -- asked for by name only
-        """Return False: the scanner asks for it where it belongs."""
-        return False
 
     def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:  # noqa: ARG002 -- the manifest has one name
         """Tell what runs at install and what at import."""
@@ -62,16 +56,10 @@ class NpmManifestReader:
                 sink.fact(Fact.RUNS_AT_IMPORT, path)
 
 
-class PyprojectReader:
+class PyprojectReader(PackageReader):
     """pyproject.toml: code of the package itself that its build runs."""
 
     name = "pyproject manifest"
-    labels: frozenset[str] = frozenset()
-    whole: frozenset[str] = frozenset()
-
-    def recognises(self, head: bytes, tail: bytes) -> bool:  # noqa: ARG002 -- asked for by name only
-        """Return False: the scanner asks for it where it belongs."""
-        return False
 
     def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:  # noqa: ARG002 -- the manifest has one name
         """Tell what runs at install."""
