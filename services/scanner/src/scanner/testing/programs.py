@@ -5,12 +5,15 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-CODE, DATA, WRITABLE_CODE = 0x60000020, 0xC0000040, 0xE0000020
+CODE, DATA, WRITABLE_CODE, RESOURCES = 0x60000020, 0xC0000040, 0xE0000020, 0x40000040
 """Characteristics of PE sections."""
+Resources = dict[tuple[int | str, int | str], bytes | tuple[int, int]]
+"""By type and name: the content, or an address and a size that are told whatever is there."""
 _PAGE, _FILE_ALIGNMENT = 0x1000, 0x200
 _OPTIONAL_HEADER_BYTES = 240
 _ELF_HEADER_BYTES, _ELF_SEGMENT_BYTES = 64, 56
 _ELF_BASE = 0x400000
+_IN_TABLE = 1 << 31
 
 
 @dataclass(frozen=True)
@@ -30,17 +33,23 @@ def pe(
     overlay: bytes = b"",
     characteristics: int = 0x22,
     directories: dict[int, tuple[int, int]] | None = None,
+    resources: Resources | None = None,
 ) -> bytes:
     """Return a 64-bit program; `entry` is an address, default the start of the first section.
 
-    Imports become the last section; `directories` are further entries of the data directory.
+    Imports and resources become the last sections; `directories` are further entries of the data directory.
     """
     sections = list(sections)
     tables = dict(directories or {})
     if imports is not None:
-        address = _PAGE * (1 + sum(_pages(one.content) for one in sections))
+        address = _next_address(sections)
         sections.append(PeSection(".idata", _import_table(imports, address), DATA))
         tables[1] = (address, 20 * (len(imports) + 1))
+    if resources is not None:
+        address = _next_address(sections)
+        content = resource_table(resources, address)
+        sections.append(PeSection(".rsrc", content, RESOURCES))
+        tables[2] = (address, len(content))
     headers_size = _aligned(64 + 24 + _OPTIONAL_HEADER_BYTES + 40 * len(sections), _FILE_ALIGNMENT)
     table, body, address = b"", b"", _PAGE
     for one in sections:
@@ -76,6 +85,48 @@ def _import_table(imports: dict[str, list[str]], address: int) -> bytes:
         thunks = struct.pack(f"<{len(names) + 1}Q", *names, 0)
         descriptors += struct.pack("<LLLLL", put(thunks), 0, 0, put(library.encode() + b"\0"), put(thunks))
     return descriptors + bytes(20) + data
+
+
+def resource_table(resources: Resources, address: int) -> bytes:
+    """Return a section for this address: directories of types, names and languages, entries, names, contents."""
+    kinds = list(dict.fromkeys(kind for kind, _ in resources))
+    names_at = 16 + 8 * len(kinds)
+    languages_at = names_at + sum(16 + 8 * sum(one == kind for one, _ in resources) for kind in kinds)
+    entries_at = languages_at + 24 * len(resources)
+    strings_at = entries_at + 16 * len(resources)
+    strings, contents = b"", b""
+    for text in {part: None for key in resources for part in key if isinstance(part, str)}:
+        strings += _counted(text)
+    contents_at = _aligned(strings_at + len(strings), 8)
+
+    def label(name: int | str) -> int:
+        if isinstance(name, int):
+            return name
+        return _IN_TABLE | (strings_at + strings.index(_counted(name)))
+
+    types, names, languages, entries = _directory_header(len(kinds)), b"", b"", b""
+    for kind in kinds:
+        of_kind = {name: content for (one, name), content in resources.items() if one == kind}
+        types += struct.pack("<LL", label(kind), _IN_TABLE | (names_at + len(names)))
+        names += _directory_header(len(of_kind))
+        for name, content in of_kind.items():
+            names += struct.pack("<LL", label(name), _IN_TABLE | (languages_at + len(languages)))
+            languages += _directory_header(1) + struct.pack("<LL", 1033, entries_at + len(entries))
+            if isinstance(content, bytes):
+                place = (address + contents_at + len(contents), len(content))
+                contents += content.ljust(_aligned(len(content), 8), b"\0")
+            else:
+                place = content
+            entries += struct.pack("<LLLL", *place, 0, 0)
+    return (types + names + languages + entries + strings).ljust(contents_at, b"\0") + contents
+
+
+def _counted(text: str) -> bytes:
+    return struct.pack("<H", len(text)) + text.encode("utf-16-le")
+
+
+def _directory_header(entries: int) -> bytes:
+    return struct.pack("<LLHHHH", 0, 0, 0, 0, 0, entries)
 
 
 def elf(segments: list[tuple[bytes, str]], *, entry: int = 0, overlay: bytes = b"", kind: int = 2) -> bytes:
@@ -133,6 +184,10 @@ def _dylib(name: str) -> bytes:
 
 def _aligned(size: int, to: int) -> int:
     return -(-size // to) * to
+
+
+def _next_address(sections: list[PeSection]) -> int:
+    return _PAGE * (1 + sum(_pages(one.content) for one in sections))
 
 
 def _pages(content: bytes) -> int:

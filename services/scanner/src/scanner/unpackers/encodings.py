@@ -21,7 +21,7 @@ MAX_SEARCHED_PLAIN_BYTES = 1024 * 1024
 MAX_FOUND = 64
 _MAX_INFLATED_BYTES = 16 * 1024 * 1024
 _MIN_TEXT_BYTES = 12
-_BINARY_MAGICS = (
+FILE_MAGICS = (
     b"MZ", b"\x7fELF", b"PK\x03\x04", b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c", b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\0",
     b"MSCF\0\0\0\0", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"%PDF-", b"{\\rtf", b"L\0\0\0\x01\x14\x02\0",
     b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe",
@@ -98,14 +98,14 @@ def as_utf8(data: bytes) -> bytes:
 def _finds(text: bytes) -> Iterator[tuple[str, bytes]]:
     for encoding, pattern, decode in _ENCODINGS:
         for match in pattern.finditer(text):
-            content = _payload(decode(match))
+            content = payload_of(decode(match))
             if content is not None:
                 yield encoding, content
 
 
-def _payload(data: bytes) -> bytes | None:
-    """Return what the data is once inflated and brought to UTF-8, or None if it looks like nothing."""
-    if data.startswith(_BINARY_MAGICS):
+def payload_of(data: bytes) -> bytes | None:
+    """Return the data once inflated and brought to UTF-8, or None if it looks like no text, program or archive."""
+    if data.startswith(FILE_MAGICS):
         return data
     text = _as_text(data)
     if text is not None:
@@ -113,7 +113,7 @@ def _payload(data: bytes) -> bytes | None:
     inflated = _inflate(data)
     if inflated is None:
         return None
-    return inflated if inflated.startswith(_BINARY_MAGICS) else _as_text(inflated)
+    return inflated if inflated.startswith(FILE_MAGICS) else _as_text(inflated)
 
 
 def _as_text(data: bytes) -> bytes | None:

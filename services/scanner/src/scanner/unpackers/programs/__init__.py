@@ -1,4 +1,4 @@
-"""Programs (PE, ELF, Mach-O): facts of their headers, and what follows them in the file."""
+"""Programs (PE, ELF, Mach-O): facts of their headers, files in their resources, and what follows them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 from scanner.unpackers.base import GapReason, Sink
 from scanner.unpackers.libraries import library
 from scanner.unpackers.programs import elf, macho, pe
+from scanner.unpackers.programs.resources import store_resources
 from scanner.unpackers.zip import ends_as_archive
 
 MAX_PARSED_BYTES = 128 * 1024 * 1024
@@ -29,7 +30,7 @@ _NULLSOFT, _NULLSOFT_OFFSET = b"\xef\xbe\xad\xdeNullsoftInst", 4
 
 
 class ProgramUnpacker:
-    """Tells the facts and stores what follows the program. Code is not looked at, so it is never whole."""
+    """Tells the facts and stores what the program carries. Code is not looked at, so it is never whole."""
 
     name = "program"
     labels = frozenset({
@@ -42,7 +43,7 @@ class ProgramUnpacker:
         return _reader(head) is not None
 
     def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:  # noqa: ARG002 -- the name does not matter
-        """Tell the facts of the headers and store what is behind the program."""
+        """Tell the facts of the headers, store what is behind the program and the files in its resources."""
         data = source.read(MAX_PARSED_BYTES + 1)
         if len(data) > MAX_PARSED_BYTES:
             sink.gap(GapReason.LIMIT_REACHED, f"Headers of programs over {MAX_PARSED_BYTES >> 20} MiB are not read.")
@@ -67,6 +68,8 @@ class ProgramUnpacker:
         sink.program(facts.told() | {"overlay_bytes": overlay, "overlay_known": known})
         if not ends_as_archive(data[-_TAIL_BYTES:]):  # else the zip unpacker opens it, from the end of the file
             _store(data, ranges, sink)
+        if facts.resources_at:
+            store_resources(data, facts.sections, facts.resources_at, sink)
 
 
 def _reader(head: bytes) -> Any:

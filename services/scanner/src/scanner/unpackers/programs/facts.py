@@ -82,6 +82,8 @@ class Facts:
     imports: list[tuple[str | bytes, list[str | bytes]]] = field(default_factory=list)
     damaged: bool = False
     """The headers speak of bytes that are not there."""
+    resources_at: int = 0
+    """Address of the table of resources; 0 where there is none."""
 
     def told(self) -> dict[str, object]:
         """Return the facts as the scanner reads them, except what follows the program."""

@@ -8,7 +8,7 @@ from typing import Any
 from scanner.unpackers.programs.facts import MAX_SECTIONS, Facts, Section, name_of
 from scanner.unpackers.programs.packers import packer_of
 
-_CERTIFICATES, _CLR_HEADER = 4, 14
+_RESOURCES, _CERTIFICATES, _CLR_HEADER = 2, 4, 14
 _SYMBOL_BYTES = 18
 _CODE, _EXECUTE, _READ, _WRITE = 0x20, 0x20000000, 0x40000000, 0x80000000
 _DLL = 0x2000
@@ -39,6 +39,8 @@ def read(lief: Any, data: bytes) -> tuple[Facts, list[tuple[int, int]]] | None:
         imports=_imports(binary),
         damaged=end > len(data) or len(sections) != binary.header.numberof_sections,
     )
+    if _RESOURCES in directories:
+        facts.resources_at = directories[_RESOURCES].rva
     if entry:
         facts.entry_point = entry
         facts.entry_in_code = any(one.executable and one.holds(entry) for one in sections)
