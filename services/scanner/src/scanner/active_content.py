@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from scanner.unpackers.signs import Sign
 from shared.scan import DetectorInfo, Finding, Verdict
 
-DETECTOR = DetectorInfo(name="active-content", version="1.0.0", kind="builtin")
+DETECTOR = DetectorInfo(name="active-content", version="1.1.0", kind="builtin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,14 @@ _MEANINGS = {
     ),
     Sign.REMOTE_TEMPLATE: _Meaning("The document loads its template from another computer.", _ATTACK + "T1221/"),
     Sign.REMOTE_OBJECT: _Meaning("The document loads an embedded object from another computer.", _ATTACK + "T1221/"),
+    Sign.OBJECT_UPDATE: _Meaning(
+        "The document asks to update an object as soon as it is opened, which loads or starts what the object holds.",
+        _ATTACK + "T1203/",
+    ),
+    Sign.EQUATION_OBJECT: _Meaning(
+        "The document holds an object of the old Equation Editor, which malware opens for its holes (CVE-2017-11882).",
+        _ATTACK + "T1203/",
+    ),
     Sign.XLM_MACRO: _Meaning(
         "The workbook has a sheet of Excel 4.0 macros, which today hardly anything but malware uses.",
         _ATTACK + "T1059/",

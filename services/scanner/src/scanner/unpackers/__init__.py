@@ -20,6 +20,7 @@ from scanner.unpackers.pdf import PdfUnpacker
 from scanner.unpackers.picture import PictureDecoder
 from scanner.unpackers.programs import ProgramUnpacker
 from scanner.unpackers.rar import RarUnpacker
+from scanner.unpackers.rtf import RtfUnpacker
 from scanner.unpackers.sevenzip import SevenZipUnpacker
 from scanner.unpackers.shortcut import ShortcutUnpacker
 from scanner.unpackers.tar import TarUnpacker
@@ -36,6 +37,7 @@ _ALL: tuple[Unpacker, ...] = (
     *LIBARCHIVE,
     OleUnpacker(),
     OfficePartUnpacker(),
+    RtfUnpacker(),
     PdfUnpacker(),
     PictureDecoder(),
     ProgramUnpacker(),

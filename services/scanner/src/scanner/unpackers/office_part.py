@@ -57,7 +57,7 @@ class OfficePartUnpacker:
 def _look_at_relationship(attributes: str, sink: Sink) -> None:
     values = {name: html.unescape(double or single) for name, double, single in _ATTRIBUTE.findall(attributes)}
     target, kind = values.get("Target", "").strip().lower(), values.get("Type", "").rpartition("/")[2].lower()
-    if values.get("TargetMode") != "External" or not target.startswith(_REMOTE):
+    if values.get("TargetMode") != "External" or not is_remote(target):
         return
     if kind == "attachedtemplate":
         sink.sign(Sign.REMOTE_TEMPLATE)
@@ -69,6 +69,16 @@ def _look_at_fields(text: str, sink: Sink) -> None:
     # A field may be spread over many runs, so its pieces are read as one.
     fields = ["".join(html.unescape(piece) for piece in _FIELD_TEXT.findall(text))]
     fields += [html.unescape(double or single) for double, single in _SIMPLE_FIELD.findall(text)]
+    store_fields(fields, sink)
+
+
+def is_remote(target: str) -> bool:
+    """Whether a target is on another computer."""
+    return target.strip().lower().startswith(_REMOTE)
+
+
+def store_fields(fields: list[str], sink: Sink) -> None:
+    """Tell and store the fields that ask another program for their content."""
     started = [field for field in fields if _DDE.search(field)]
     if started:
         sink.sign(Sign.DDE_FIELD)

@@ -10,10 +10,11 @@ import re
 import struct
 from typing import Any, BinaryIO
 
-from scanner.declared import RUN_BY_DOUBLE_CLICK, DeclaredName
 from scanner.unpackers.base import GapReason, Sink, read_chunks
+from scanner.unpackers.embedded_object import store_package
 from scanner.unpackers.libraries import library
 from scanner.unpackers.office_encryption import store_decrypted
+from scanner.unpackers.office_part import is_remote
 from scanner.unpackers.signs import Sign
 from scanner.unpackers.vba import DamagedProjectError, sources
 
@@ -32,8 +33,12 @@ _MAIL_BODIES = {
 }
 _WORD_ENCRYPTED, _BIFF_ENCRYPTED, _BIFF_SHEET = 0x0100, 0x2F, 0x85
 _MACRO_SHEET = 1
+_PACKAGE_SIZE_BYTES = 4
 # headerToken of [MS-PPT] 2.3.2.
 _SLIDES_ENCRYPTED = b"\xdf\xc4\xd1\xf3"
+# {79EAC9E0-BAF9-11CE-8C82-00AA004BA90B} of [MS-OSHARED] 2.3.7.6: what follows is a size and an address.
+_URL_MONIKER = bytes.fromhex("e0c9ea79f9bace118c8200aa004ba90b")
+_MAX_ADDRESS_BYTES = 4096
 # A field of a Word document begins with 0x13.
 _DDE_FIELD = re.compile(rb"(?i)\x13\0?(?:\s\0?){0,20}D\0?D\0?E\0?(?:A\0?U\0?T\0?O\0?)?\s")
 
@@ -106,7 +111,9 @@ class _Reading:
         if last.lower() == "dir" and content.startswith(b"\x01"):
             self._store_macros(path[:-1], content)
         elif last.lower() == "\x01ole10native":
-            self._store_package(content)
+            store_package(content[_PACKAGE_SIZE_BYTES:], self._sink)  # of another embedding the stream is a child
+        elif last.lower() == "\x01ole":
+            self._look_at_link(content)
         elif _ATTACHED_DATA.match(last):
             self._store_attachment(path[:-1], content)
         elif last in _MAIL_BODIES:
@@ -135,21 +142,6 @@ class _Reading:
         except DamagedProjectError:
             self._sink.gap(GapReason.ERROR, "The macro project is damaged.")
 
-    def _store_package(self, content: bytes) -> None:
-        """OLE package: size, flags, then label and path, each ended by zero, a command, the data with its size."""
-        try:
-            label_end = content.index(b"\0", 6)
-            path_end = content.index(b"\0", label_end + 1)
-            (command_size,) = struct.unpack_from("<L", content, path_end + 5)
-            start = path_end + 9 + command_size
-            (size,) = struct.unpack_from("<L", content, start)
-        except (ValueError, struct.error):
-            return  # another embedding than a package; the stream is a child all the same
-        name = content[6:label_end].decode("cp1252", "replace")
-        if DeclaredName.of(name).extension in RUN_BY_DOUBLE_CLICK:
-            self._sink.sign(Sign.PROGRAM_ATTACHED)
-        self._sink.store(name or "package", "packaged object", [content[start + 4 : start + 4 + size]], (), "")
-
     def _store_attachment(self, folder: list[str], content: bytes) -> None:
         for stream in _ATTACHED_NAMES:
             if self._container.exists([*folder, stream]):
@@ -159,6 +151,14 @@ class _Reading:
         else:
             name = "attachment"
         self._sink.store(name or "attachment", "mail attachment", [content], (), "")
+
+    def _look_at_link(self, content: bytes) -> None:
+        """Look at where the object of a link is loaded from."""
+        found = content.find(_URL_MONIKER)
+        if found >= 0:
+            start = found + len(_URL_MONIKER) + 4
+            if is_remote(content[start : start + _MAX_ADDRESS_BYTES].decode("utf-16-le", "replace")):
+                self._sink.sign(Sign.REMOTE_OBJECT)
 
     def _look_at_workbook(self, content: bytes) -> None:
         """Walk the records of [MS-XLS] 2.1.4 for encryption and macro sheets."""

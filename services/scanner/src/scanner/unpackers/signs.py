@@ -17,5 +17,7 @@ class Sign(StrEnum):
     DDE_FIELD = "dde-field"
     REMOTE_TEMPLATE = "remote-template"
     REMOTE_OBJECT = "remote-object"
+    OBJECT_UPDATE = "object-update"
+    EQUATION_OBJECT = "equation-object"
     XLM_MACRO = "xlm-macro"
     LNK_INTERPRETER = "shortcut-starts-interpreter"
