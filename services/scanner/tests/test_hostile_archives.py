@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import lzma
 import struct
@@ -16,6 +17,7 @@ import pytest
 from scanner.sandbox.answers import ANSWERS, GapFound
 from scanner.sandbox.messages import JobLimits
 from scanner.testing import Scan
+from scanner.testing.quine import gzip_quine, zip_quine
 from scanner.testing.rar import rar5
 from scanner.unpackers import UNPACKERS
 from scanner.unpackers.base import Sink
@@ -108,6 +110,28 @@ async def test_bombs_inside_bombs_are_bounded(scan: Scan, name: str) -> None:
     assert len(document.artifacts) <= 201
     assert CoverageReason.LIMIT_REACHED in reasons(document)
     assert document.verdict is Verdict.UNKNOWN
+
+
+def test_a_quine_really_holds_itself() -> None:
+    quine = zip_quine()
+    with zipfile.ZipFile(io.BytesIO(quine)) as archive:
+        assert archive.namelist() == ["again.zip"]
+        assert archive.read("again.zip") == quine
+
+    assert gzip.decompress(gzip_quine()) == gzip_quine()
+
+
+@pytest.mark.parametrize("quine", [zip_quine, gzip_quine])
+async def test_an_archive_that_holds_itself_without_end_is_opened_once(scan: Scan, quine: Callable[[], bytes]) -> None:
+    alone = await scan("again", quine())
+    packed = await scan("packed", tar([("a.bin", quine()), ("b.bin", quine())]))
+
+    assert alone.artifacts[0].sha256 == alone.artifacts[1].sha256
+    assert [artifact.depth for artifact in alone.artifacts] == [0, 1]
+    assert [artifact.depth for artifact in packed.artifacts] == [0, 1, 2, 1, 2]
+    for document in (alone, packed):
+        assert reasons(document) == {CoverageReason.LIMIT_REACHED}
+        assert document.verdict is Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize("name", [name for name in MAKERS if name != "xar"])  # whose directory has no two of one name
