@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import struct
 from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 from pathlib import Path
@@ -109,9 +110,56 @@ async def test_corner_cases_are_identified_as_by_magika(
 def test_only_what_begins_with_a_header_is_a_mail(identifier: TypeIdentifier, head: bytes, label: str) -> None:
     guess = identifier.unknown.model_copy(update={"label": "eml", "score": 0.8})
 
-    answer = identifier.corrected(guess, head)
+    answer = identifier.corrected(guess, head, whole=True)
 
     assert (answer.label, answer.score) == (label, 0.8)
+
+
+WHEEL = b"Wheel-Version: 1.0\nGenerator: demo 1.2\nRoot-Is-Purelib: true\nTag: py3-none-any\n\n"
+METADATA = (
+    b"Metadata-Version: 2.1\r\nName: demo\r\nDescription: first line\r\n        - second: line\r\n\r\nUNKNOWN\r\n"
+)
+FILE_LIST = (
+    b"# what goes in\ninclude *.txt README.md\nrecursive-include docs *.py\n\nglobal-exclude *.py[cod]\nprune build"
+)
+MO = struct.pack("<LLLLLLL", 0x950412DE, 0, 2, 28, 44, 0, 60)
+
+
+@pytest.mark.parametrize(
+    ("guess", "head", "label"),
+    [
+        ("yaml", WHEEL, "txt"),
+        ("yaml", METADATA, "txt"),
+        ("snap", WHEEL, "txt"),
+        ("yaml", WHEEL + b"run: demo\n", "yaml"),
+        ("yaml", WHEEL + b"---\n- hosts: demo\n", "yaml"),
+        ("yaml", METADATA + b"run: demo\n", "yaml"),
+        ("yaml", b"Name: demo\nWheel-Version: 1.0\n", "yaml"),
+        ("shell", WHEEL, "shell"),
+        ("makefile", FILE_LIST, "txt"),
+        ("batch", FILE_LIST.replace(b"\n", b"\r\n"), "txt"),
+        ("shell", FILE_LIST + b"\ndemo\n", "shell"),
+        ("batch", FILE_LIST + b"\n# & demo\n", "batch"),
+        ("makefile", FILE_LIST + b"\ninclude $(shell demo)\n", "makefile"),
+        ("elf", MO, "mo"),
+        ("unknown", struct.pack(">LLLLLLL", 0x950412DE, 0, 2, 28, 44, 0, 60), "mo"),
+        ("elf", MO[:16] + bytes(12), "elf"),
+        ("elf", MO[:20], "elf"),
+    ],
+)
+def test_passive_formats_are_known_by_their_whole_form(
+    identifier: TypeIdentifier, guess: str, head: bytes, label: str
+) -> None:
+    answer = identifier.corrected(identifier.unknown.model_copy(update={"label": guess}), head, whole=True)
+
+    assert answer.label == label
+
+
+@pytest.mark.parametrize(("guess", "head"), [("yaml", WHEEL), ("makefile", FILE_LIST)])
+def test_what_goes_on_may_be_something_else(identifier: TypeIdentifier, guess: str, head: bytes) -> None:
+    answer = identifier.corrected(identifier.unknown.model_copy(update={"label": guess}), head, whole=False)
+
+    assert answer.label == guess
 
 
 def test_the_provider_told_is_the_one_in_use(identifier: TypeIdentifier) -> None:

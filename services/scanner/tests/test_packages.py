@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 
 import pytest
 
@@ -130,6 +131,22 @@ async def test_a_build_backend_in_the_tree_runs_at_install(scan: Scan, archives:
 
     assert named(document, "own.py").role is PackageRole.INSTALL
     assert "network-at-install" in labels(named(document, "own.py"))
+
+
+async def test_a_wheel_of_what_is_covered_is_clean(scan: Scan, archives: Archives) -> None:
+    metadata = {"demo-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nGenerator: demo 1\nTag: py3-none-any\n\n"}
+    translation = {"demo/locale/de/LC_MESSAGES/demo.mo": struct.pack("<LLLLLLL", 0x950412DE, 0, 0, 28, 28, 0, 28)}
+    document = await scan("demo-1.0-py3-none-any.whl", archives.zip(WHEEL | metadata | translation))
+
+    assert (document.verdict, document.coverage.gaps) == (Verdict.CLEAN, ())
+
+
+async def test_instructions_to_runners_keep_a_package_from_being_clean(scan: Scan, archives: Archives) -> None:
+    workflow = b"name: demo\non: push\njobs:\n  demo:\n    runs-on: ubuntu-latest\n    steps:\n    - run: make\n"
+    document = await scan("demo-1.0-py3-none-any.whl", archives.zip(WHEEL | {"demo/release.yml": workflow}))
+
+    assert document.verdict is Verdict.UNKNOWN
+    assert [gap.detail for gap in document.coverage.gaps] == ["No detector here covers the type yaml."]
 
 
 async def test_a_path_file_of_a_wheel_that_runs_code_is_suspicious(scan: Scan, archives: Archives) -> None:

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from scanner.batcher import Batcher
 from scanner.config import EngineSettings
 from scanner.content import ByteRange
+from scanner.corrections import TRANSLATION, corrected_label
 from scanner.errors import PackRefusedError
 from scanner.sessions import ModelSession, open_session
 from scanner.threads import Threads
@@ -57,9 +58,9 @@ def magika_folder() -> Path:
 
 
 def load_content_types(folder: Path) -> dict[str, ContentType]:
-    """Read Magika's knowledge base: label to MIME type, group, description (score 1)."""
+    """Read Magika's knowledge base: label to MIME type, group, description (score 1); with what it lacks."""
     entries: dict[str, dict[str, Any]] = json.loads((folder / "config/content_types_kb.min.json").read_text())
-    return {
+    return {TRANSLATION.label: TRANSLATION} | {
         label: ContentType(
             label=label,
             mime_type=entry["mime_type"] or ("text/plain" if entry["is_text"] else "application/octet-stream"),
@@ -132,12 +133,14 @@ class TypeIdentifier:
         label, score = await self._batcher.submit(prepared)
         return self._types[self._trusted_label(label, score)].model_copy(update={"score": score})
 
-    def corrected(self, content_type: ContentType, head: bytes) -> ContentType:
-        """Return what the first bytes leave of the model's guess: a mail has a header, and change logs have none."""
-        if content_type.label != "eml" or _MAIL_HEADER.match(head.lstrip()):
+    def corrected(self, content_type: ContentType, head: bytes, *, whole: bool) -> ContentType:
+        """Return what the first bytes leave of the model's guess; `whole` says that they are all of the file."""
+        label = corrected_label(content_type.label, head, whole=whole)
+        if label == "eml" and not _MAIL_HEADER.match(head.lstrip()):  # change logs have none
+            lines = head[:_TEXT_BYTES].rpartition(b"\n")[0] or head  # no character is cut in two at the end of a line
+            label = "unknown" if b"\0" in head else self._few_bytes(lines).label
+        if label == content_type.label:
             return content_type
-        lines = head[:_TEXT_BYTES].rpartition(b"\n")[0] or head  # no character is cut in two at the end of a line
-        label = "unknown" if b"\0" in head else self._few_bytes(lines).label
         return self._types[label].model_copy(update={"score": content_type.score})
 
     def prepare(self, content: ByteRange) -> Tokens | ContentType:

@@ -37,6 +37,18 @@ def _is_mp3(head: bytes) -> bool:
     return head.startswith(b"ID3") or (len(head) > 2 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2)
 
 
+def is_translation(head: bytes) -> bool:
+    """Whether it is a Machine Object file of gettext, whose two tables follow one another.
+
+    Source: https://www.gnu.org/software/gettext/manual/html_node/MO-Files.html
+    """
+    order = {b"\xde\x12\x04\x95": "<", b"\x95\x04\x12\xde": ">"}.get(head[:4])
+    if order is None or len(head) < 28:
+        return False
+    revision, count, originals, translations = struct.unpack_from(f"{order}4L", head, 4)
+    return revision in {0, 1, 0x10001} and originals in {28, 48} and translations == originals + 8 * count
+
+
 _RIFF_FORM = 8
 _BOX_TYPE = 4
 _MATROSKA = _starts(b"\x1a\x45\xdf\xa3")
@@ -54,6 +66,7 @@ SIGNATURES: dict[str, Check] = {
     "jpeg": _starts(b"\xff\xd8\xff"),
     "midi": _starts(b"MThd"),
     "mkv": _MATROSKA,
+    "mo": is_translation,
     "mp3": _is_mp3,
     "mp4": _MPEG4,
     "ogg": _starts(b"OggS"),

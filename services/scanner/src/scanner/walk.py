@@ -107,7 +107,8 @@ class Walk:
             if content.size == 0:
                 return  # nothing in it to look at: complete
             head, tail = await loop.run_in_executor(self._tools.threads.files, _read_ends, content)
-            node.content_type = self._tools.identifier.corrected(node.content_type, head)
+            whole = len(head) == content.size
+            node.content_type = self._tools.identifier.corrected(node.content_type, head, whole=whole)
             types = effective_types(node.name, node.content_type, head)
             self._progress.at("inspecting", node.name)
             await self._inspect(node, Subject(content, node.name, node.content_type, types, self._pictures))
