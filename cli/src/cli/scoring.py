@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from cli.detectors import named_pack, opened_detectors
+from cli.embedded import detectors_directory
 from cli.labelled import BodyEncoding, LabelledFiles, Row, write_scores
 from cli.measures import (
     FALSE_POSITIVE_RATES,
@@ -29,8 +30,11 @@ from cli.measures import (
     measure,
     reliability,
 )
+from scanner.config import Settings
 from scanner.content import ByteRange
 from scanner.detectors.base import ScoringDetector
+from scanner.sandbox.pictures import SandboxPictures
+from scanner.sandbox.pool import SandboxPool
 from shared.errors import ClientError
 from shared.scan import DetectorInfo
 
@@ -42,14 +46,17 @@ ALL = "all"
 async def run_evaluate(paths: Sequence[Path], name: str, encoding: BodyEncoding, *, as_json: bool) -> None:
     """Print the figures of a detector on labelled rows. Raises ClientError."""
     data = LabelledFiles(paths, encoding, needed=("body", "label"))
-    async with _scoring_detector(name) as detector:
+    async with _scoring(name) as scoring:
         labels, languages, scores = [], [], []
-        for row, score in await _score_rows(detector, data):
+        for row, score in await _score_rows(scoring, data):
             labels.append(row.label or 0)
             languages.append(row.language)
             scores.append(score)
         found = _Evaluation(
-            detector.info, np.array(labels, np.int64), np.array(languages, np.str_), np.array(scores, np.float64)
+            scoring.detector.info,
+            np.array(labels, np.int64),
+            np.array(languages, np.str_),
+            np.array(scores, np.float64),
         )
     if as_json:
         typer.echo(json.dumps(found.as_dict()))
@@ -60,22 +67,37 @@ async def run_evaluate(paths: Sequence[Path], name: str, encoding: BodyEncoding,
 async def run_score(path: Path, output: Path, name: str, encoding: BodyEncoding) -> None:
     """Write `sha256, score` of every row in the order of the rows. Raises ClientError."""
     data = LabelledFiles([path], encoding, needed=("sha256", "body"))
-    async with _scoring_detector(name) as detector:
-        scored = await _score_rows(detector, data)
+    async with _scoring(name) as scoring:
+        scored = await _score_rows(scoring, data)
     write_scores(output, [row.sha256 for row, _ in scored], [score for _, score in scored])
     typer.echo(f"{len(scored)} scores written to {output}", err=True)
 
 
+@dataclass(frozen=True, slots=True)
+class _Scoring:
+    detector: ScoringDetector
+    pictures: SandboxPictures
+
+    async def score(self, body: bytes) -> float:
+        """Return the probability of malice; what has no bytes is shown to no detector."""
+        return await self.detector.score(ByteRange.of(body), self.pictures) if body else 0.0
+
+
 @asynccontextmanager
-async def _scoring_detector(name: str) -> AsyncIterator[ScoringDetector]:
+async def _scoring(name: str) -> AsyncIterator[_Scoring]:
     async with opened_detectors() as loaded:
         found = named_pack(loaded, name).detector
         if not isinstance(found, ScoringDetector):
             raise ClientError(f"The detector {name} (kind {found.info.kind}) gives no scores.")
-        yield found
+        settings = Settings(detectors_dir=detectors_directory())
+        sandbox = await SandboxPool.start(settings)
+        try:
+            yield _Scoring(found, SandboxPictures(sandbox, settings))
+        finally:
+            await sandbox.close()
 
 
-async def _score_rows(detector: ScoringDetector, data: LabelledFiles) -> list[tuple[Row, float]]:
+async def _score_rows(scoring: _Scoring, data: LabelledFiles) -> list[tuple[Row, float]]:
     """Score the rows, `IN_FLIGHT` at a time; the bodies are dropped as soon as they are scored."""
     rows = iter(enumerate(data))
     found: dict[int, tuple[Row, float]] = {}
@@ -84,9 +106,7 @@ async def _score_rows(detector: ScoringDetector, data: LabelledFiles) -> list[tu
 
     async def work() -> None:
         for number, row in rows:
-            # What has no bytes is shown to no detector.
-            score = await detector.score(ByteRange.of(row.body)) if row.body else 0.0
-            found[number] = (replace(row, body=b""), score)
+            found[number] = (replace(row, body=b""), await scoring.score(row.body))
             progress.advance(task)
 
     with progress:

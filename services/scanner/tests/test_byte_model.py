@@ -32,6 +32,7 @@ from scanner.detectors.pack import Pack
 from scanner.engine import EngineSettings
 from scanner.errors import PackRefusedError
 from scanner.sessions import ModelSession, Row, open_session
+from scanner.testing import NoPictures
 from scanner.threads import Threads
 from shared.scan import ContentType, CoverageReason, Verdict
 
@@ -145,7 +146,7 @@ def subject(tmp_path: Path) -> Callable[..., Subject]:
         path = tmp_path / f"{hashlib.md5(content).hexdigest()}.js"
         path.write_bytes(content)
         kind = ContentType(label=label, mime_type="x/y", group="code", description=label, score=1, is_text=True)
-        return Subject(ByteRange.whole(path), "a.js", kind, frozenset({TypeName(label, "code")}))
+        return Subject(ByteRange.whole(path), "a.js", kind, frozenset({TypeName(label, "code")}), NoPictures())
 
     return build
 

@@ -20,6 +20,7 @@ from scanner.detectors.clamd import ClamdDetector
 from scanner.detectors.pack import Pack
 from scanner.engine import EngineSettings, ScanEngine
 from scanner.errors import DetectorError, PackRefusedError
+from scanner.testing import NoPictures
 from scanner.threads import Threads
 from shared.scan import ContentType, CoverageReason, Verdict
 
@@ -61,7 +62,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
 
 def subject(content: bytes) -> Subject:
     kind = ContentType(label="txt", mime_type="x/y", group="text", description="", score=1, is_text=True)
-    return Subject(ByteRange.of(content), "a", kind, frozenset({TypeName("txt", "text")}))
+    return Subject(ByteRange.of(content), "a", kind, frozenset({TypeName("txt", "text")}), NoPictures())
 
 
 def reasons(inspection: Inspection) -> list[CoverageReason]:

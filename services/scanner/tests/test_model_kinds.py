@@ -25,6 +25,7 @@ from scanner.detectors.tabular_input import TabularInput
 from scanner.detectors.text_input import TextInput, fnv1a_ngrams
 from scanner.engine import EngineSettings
 from scanner.errors import DetectorError, TooLargeError
+from scanner.testing import NoPictures
 from scanner.threads import Threads
 from shared.scan import ContentType, CoverageReason, Verdict
 
@@ -115,7 +116,7 @@ async def detector(write: Write, load: Load) -> AsyncIterator[ModelDetector]:
 
 def subject(content: bytes, label: str = "txt") -> Subject:
     kind = ContentType(label=label, mime_type="x/y", group="text", description=label, score=1, is_text=True)
-    return Subject(ByteRange.of(content), "a", kind, frozenset({TypeName(label, "text")}))
+    return Subject(ByteRange.of(content), "a", kind, frozenset({TypeName(label, "text")}), NoPictures())
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ async def test_a_file_gets_the_calibrated_score(
 
 async def test_files_in_flight_share_batches_and_keep_their_scores(detector: ModelDetector) -> None:
     contents = [b"\xff" * number + b"a" * (8 - number) for number in range(9)]
-    scores = await asyncio.gather(*(detector.score(ByteRange.of(content)) for content in contents))
+    scores = await asyncio.gather(*(detector.score(ByteRange.of(content), NoPictures()) for content in contents))
 
     assert scores == pytest.approx([1 / (1 + math.exp(-number)) for number in range(9)])
 

@@ -13,6 +13,7 @@ from scanner.detectors.base import Detector, Subject, TypeName
 from scanner.detectors.registry import DetectorRegistry
 from scanner.detectors.store import DetectorStore
 from scanner.engine import EngineSettings, ScanEngine
+from scanner.testing import NoPictures
 from scanner.threads import Threads
 from shared.scan import ContentType, ScanDocument, Verdict
 
@@ -98,7 +99,7 @@ async def test_a_scan_keeps_the_detectors_it_began_with(registry: DetectorRegist
         write_pack(pack, "two")
         await until(lambda: version(registry) == "two")
         kind = ContentType(label="txt", mime_type="x/y", group="text", description="", score=1, is_text=True)
-        subject = Subject(ByteRange.of(b"one two"), "a", kind, frozenset({TypeName("txt", "text")}))
+        subject = Subject(ByteRange.of(b"one two"), "a", kind, frozenset({TypeName("txt", "text")}), NoPictures())
         assert [finding.detector.version for finding in (await old.inspect(subject)).findings] == ["one"]
         assert closed == []
     await until(lambda: closed == [old])

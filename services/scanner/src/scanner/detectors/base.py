@@ -55,8 +55,7 @@ class Subject:
     content_type: ContentType
     types: frozenset[TypeName]
     """The detected type and, where the name or first line would make a system run it, that type too."""
-    pictures: Pictures | None = None
-    """None where there is no sandbox: in tests and in the evaluation of a model on labelled data."""
+    pictures: Pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +105,6 @@ class Detector(Protocol):
 class ScoringDetector(Detector, Protocol):
     """A detector that gives any bytes a probability: what can be evaluated on labelled data."""
 
-    async def score(self, content: ByteRange) -> float:
+    async def score(self, content: ByteRange, pictures: Pictures) -> float:
         """Return the calibrated probability of malice, 0 to 1, whatever the type. Raises DetectorError."""
         ...

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scanner.batcher import Batcher
 from scanner.config import EngineSettings
 from scanner.content import ByteRange
-from scanner.detectors.base import Covered, Inspection, Subject
+from scanner.detectors.base import Covered, Inspection, Pictures, Subject
 from scanner.detectors.byte_windows import (
     ByteModelInput,
     Script,
@@ -155,7 +155,7 @@ class ByteModelDetector:
             findings = (self._finding(score, verdict, locations),)
         return Inspection(findings, self._gaps(subject), score)
 
-    async def score(self, content: ByteRange) -> float:
+    async def score(self, content: ByteRange, pictures: Pictures) -> float:  # noqa: ARG002 -- of image models
         """Return the calibrated probability of the worst window. Raises DetectorError."""
         _, _, decisive = await self._score_windows(content)
         return self._config.calibration.probability(decisive.logit)

@@ -36,7 +36,7 @@ class ImageInput(ModelInput):
 
 
 class PicturePreparer:
-    """Makes rows of pictures, decoded by a sandbox worker or, of files that are trusted, here."""
+    """Makes rows of pictures, decoded by a sandbox worker; a pack's golden file, trusted as its model is, here."""
 
     element_type = "tensor(float)"
 
@@ -55,7 +55,7 @@ class PicturePreparer:
         return Prepared(self._row(pixels), whole)
 
     def prepare(self, content: ByteRange) -> Prepared:
-        """Return the row of a trusted file, such as the golden one of a pack. Raises DetectorError."""
+        """Return the row of the golden file. Raises DetectorError."""
         self._check_size(content)
         try:
             pixels, whole = decode(Image, content.read(), self._shape)

@@ -128,9 +128,9 @@ class ModelDetector:
         )
         return Inspection((finding,), gaps, score)
 
-    async def score(self, content: ByteRange) -> float:
+    async def score(self, content: ByteRange, pictures: Pictures) -> float:
         """Return the calibrated probability. Raises DetectorError."""
-        score, _ = await self._score(content, None)
+        score, _ = await self._score(content, pictures)
         return score
 
     async def close(self) -> None:
@@ -138,9 +138,9 @@ class ModelDetector:
         if self._batcher is not None:
             await self._batcher.close()
 
-    async def _score(self, content: ByteRange, pictures: Pictures | None) -> tuple[float, bool]:
+    async def _score(self, content: ByteRange, pictures: Pictures) -> tuple[float, bool]:
         """Return the probability, and whether the model saw all of the file."""
-        if pictures is not None and isinstance(self._preparer, PicturePreparer):
+        if isinstance(self._preparer, PicturePreparer):
             prepared = await self._preparer.prepare_in(pictures, content)
         else:
             prepared = await asyncio.get_running_loop().run_in_executor(self._threads.files, self._prepare, content)

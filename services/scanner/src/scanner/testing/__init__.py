@@ -1,4 +1,4 @@
-"""What tests of the engine use: archives of our own making."""
+"""What tests of the engine and its detectors use: archives of our own making, and what stands for the sandbox."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import tarfile
 import zipfile
 from typing import Protocol
 
+from scanner.content import ByteRange
+from scanner.errors import DetectorError
+from scanner.unpackers.picture import PictureShape
 from shared.scan import ScanDocument
 
 
@@ -38,3 +41,11 @@ class Archives:
                 info.size = len(content)
                 archive.addfile(info, io.BytesIO(content))
         return buffer.getvalue()
+
+
+class NoPictures:
+    """Stands for the sandbox where no picture is looked at."""
+
+    async def decode(self, content: ByteRange, shape: PictureShape) -> tuple[bytes, bool]:  # noqa: ARG002 -- nothing is
+        """Raise DetectorError."""
+        raise DetectorError("No picture is decoded here.")
