@@ -12,7 +12,7 @@ import pytest
 from scanner.sandbox.answers import ANSWERS, ChildFound, GapFound
 from scanner.sandbox.messages import JobLimits
 from scanner.testing import Archives, Scan
-from scanner.testing.programs import DATA, PeSection, Resources, elf, pe
+from scanner.testing.programs import DATA, PeSection, Resources, elf, managed_header, pe
 from scanner.unpackers.base import Sink
 from scanner.unpackers.libraries import prepare
 from scanner.unpackers.programs import ProgramUnpacker
@@ -81,6 +81,40 @@ def test_what_a_program_carries_comes_out(archives: Archives) -> None:
     }
     assert found.origins == [f"resource {name}" for name in found.files]
     assert found.reasons == []
+
+
+def net_program(content: bytes) -> bytes:
+    return pe([CODE, PeSection(".net", content)], directories={14: (0x2000, 72)})
+
+
+def test_what_a_net_program_carries_comes_out() -> None:
+    deflated = zlib.compress(INNER, wbits=-15)
+    found = carried(net_program(managed_header(0x2000, [TEXT, b"", bytes(range(200, 256)), deflated])))
+
+    assert found.files == {".NET/1": TEXT, ".NET/4": INNER}
+    assert found.origins == ["resource .NET/1", "resource .NET/4"]
+    assert found.reasons == []
+
+
+@pytest.mark.parametrize(
+    ("offset", "value"),
+    [
+        (72, 0x7FFFFFFF),  # size of the first resource
+        (28, 0x7FFFFFFF),  # size of all
+        (24, 0x70000000),  # where they are
+    ],
+)
+def test_lying_net_resources_are_said(offset: int, value: int) -> None:
+    content = bytearray(managed_header(0x2000, [TEXT]))
+    struct.pack_into("<L", content, offset, value)
+
+    assert carried(net_program(bytes(content))).reasons == [CoverageReason.ERROR]
+
+
+def test_net_resources_over_the_limit_are_said() -> None:
+    found = carried(net_program(managed_header(0x2000, [b""] * (MAX_ENTRIES + 1))))
+
+    assert (found.files, found.reasons) == ({}, [CoverageReason.LIMIT_REACHED])
 
 
 def test_what_is_no_file_stays_where_it_is() -> None:

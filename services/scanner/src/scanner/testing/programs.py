@@ -121,6 +121,14 @@ def resource_table(resources: Resources, address: int) -> bytes:
     return (types + names + languages + entries + strings).ljust(contents_at, b"\0") + contents
 
 
+def managed_header(address: int, resources: list[bytes]) -> bytes:
+    """Return a section for this address: a .NET header and its resources; directory 14 leads to it."""
+    table = b""
+    for content in resources:
+        table += (struct.pack("<L", len(content)) + content).ljust(_aligned(4 + len(content), 8), b"\0")
+    return struct.pack("<LHHLLLLLL40x", 72, 2, 5, 0, 0, 1, 0, address + 72, len(table)) + table
+
+
 def _counted(text: str) -> bytes:
     return struct.pack("<H", len(text)) + text.encode("utf-16-le")
 

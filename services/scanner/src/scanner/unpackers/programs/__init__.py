@@ -68,8 +68,7 @@ class ProgramUnpacker:
         sink.program(facts.told() | {"overlay_bytes": overlay, "overlay_known": known})
         if not ends_as_archive(data[-_TAIL_BYTES:]):  # else the zip unpacker opens it, from the end of the file
             _store(data, ranges, sink)
-        if facts.resources_at:
-            store_resources(data, facts.sections, facts.resources_at, sink)
+        store_resources(data, facts, sink)
 
 
 def _reader(head: bytes) -> Any:

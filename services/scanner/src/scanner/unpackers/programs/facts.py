@@ -84,6 +84,8 @@ class Facts:
     """The headers speak of bytes that are not there."""
     resources_at: int = 0
     """Address of the table of resources; 0 where there is none."""
+    managed_at: int = 0
+    """Address of the .NET header."""
 
     def told(self) -> dict[str, object]:
         """Return the facts as the scanner reads them, except what follows the program."""

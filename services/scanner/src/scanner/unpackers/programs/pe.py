@@ -33,14 +33,14 @@ def read(lief: Any, data: bytes) -> tuple[Facts, list[tuple[int, int]]] | None:
         size_bytes=min(end, len(data)),
         kind=_kind(binary),
         machine=_enum_name(binary.header.machine),
-        managed=_CLR_HEADER in directories and directories[_CLR_HEADER].rva != 0,
         packer=packer_of((section.name for section in sections), data, look_for_mark=False),
         sections=sections,
         imports=_imports(binary),
         damaged=end > len(data) or len(sections) != binary.header.numberof_sections,
     )
-    if _RESOURCES in directories:
-        facts.resources_at = directories[_RESOURCES].rva
+    facts.resources_at = directories[_RESOURCES].rva if _RESOURCES in directories else 0
+    facts.managed_at = directories[_CLR_HEADER].rva if _CLR_HEADER in directories else 0
+    facts.managed = facts.managed_at != 0
     if entry:
         facts.entry_point = entry
         facts.entry_in_code = any(one.executable and one.holds(entry) for one in sections)

@@ -1,18 +1,20 @@
-"""Resources of PE files (Microsoft's PE Format, "The .rsrc Section"): those that hold a file.
+"""Resources of PE files: those that hold a file.
 
-Read here and not by lief, which copies every one: a hostile table tells of the same megabytes thousands of times.
+The table of Windows is told in Microsoft's PE Format ("The .rsrc Section"), that of .NET in ECMA-335, II.24.2.4 and
+II.25.3.3. Both are read here and not by lief, which copies every resource: a hostile table tells of the same megabytes
+thousands of times.
 """
 
 from __future__ import annotations
 
-import struct
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count, islice
 
 from scanner.unpackers.base import GapReason, Sink
 from scanner.unpackers.encodings import FILE_MAGICS, payload_of
-from scanner.unpackers.programs.facts import Section, printable
+from scanner.unpackers.programs.facts import Facts, printable
+from scanner.unpackers.programs.layout import Layout
 
 MAX_ENTRIES = 20_000
 """Of the directories of types, names and languages together."""
@@ -28,29 +30,29 @@ _RCDATA, _HTML = 10, 23
 _LEVELS = 3
 _NAME_CHARACTERS = 40
 _IN_TABLE = 1 << 31
-_SECTOR_BYTES = 512
-_PAGE_BYTES = 4096
+_MANAGED_TABLE = 24
+"""Where the .NET header tells address and size of its resources."""
+_MANAGED_ALIGNMENT = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A range of the file; `path` is its type, its name and its language, as the table numbers them."""
+    """A range of the file."""
 
-    path: tuple[int, ...]
+    name: str
     start: int
     end: int
-
-    @property
-    def free(self) -> bool:
-        """Whether only the program knows what it holds."""
-        return self.path[0] not in _TYPES or self.path[0] in {_RCDATA, _HTML}
+    free: bool
+    """Whether only the program knows what it holds."""
 
 
-def store_resources(data: bytes, sections: list[Section], address: int, sink: Sink) -> None:
-    """Store what looks like a file in the resources whose table is loaded at `address`."""
-    table = _Table(data, sections, address)
+def store_resources(data: bytes, facts: Facts, sink: Sink) -> None:
+    """Store what looks like a file in the resources of Windows and of .NET."""
+    layout = Layout(data, facts.sections)
+    table = _Table(layout)
+    managed = list(islice(_managed(layout, facts.managed_at), MAX_ENTRIES + 1))
     looked_at, files = 0, 0
-    for one in _distinct(table.resources()):
+    for one in _distinct([*table.resources(facts.resources_at), *managed]):
         if one.start < looked_at:
             sink.gap(GapReason.ERROR, "Resources of the program overlap; all but the first were not looked at.")
             continue
@@ -62,16 +64,15 @@ def store_resources(data: bytes, sections: list[Section], address: int, sink: Si
             sink.gap(GapReason.LIMIT_REACHED, f"The program carries more than {MAX_FILES} files in its resources.")
             break
         files += 1
-        name = table.name(one)
-        sink.store(name, f"resource {name}", [content], (), "")
-    if table.full:
+        sink.store(one.name, f"resource {one.name}", [content], (), "")
+    if table.full or len(managed) > MAX_ENTRIES:
         detail = f"The tables of resources have more than {MAX_ENTRIES} entries; the rest was not looked at."
         sink.gap(GapReason.LIMIT_REACHED, detail)
-    if table.damaged:
+    if layout.damaged:
         sink.gap(GapReason.ERROR, "The resources of the program speak of parts that the file does not have.")
 
 
-def _distinct(resources: Iterator[Resource]) -> list[Resource]:
+def _distinct(resources: list[Resource]) -> list[Resource]:
     """Return each range once, in the order of the file; what is free under one of its names counts as free."""
     by_range = {(one.start, one.end): one for one in sorted(resources, key=lambda one: one.free)}
     return [one for _, one in sorted(by_range.items())]
@@ -90,37 +91,55 @@ def _file_in(content: bytes, sink: Sink, *, free: bool) -> bytes | None:
     return payload_of(content)
 
 
+def _managed(layout: Layout, header: int) -> Iterator[Resource]:
+    """Yield the resources of .NET in their order, as compilers write them; their names stand elsewhere."""
+    place = layout.place(header, _MANAGED_TABLE + 8) if header else ()
+    table = layout.read("<LL", place[0] + _MANAGED_TABLE) if place else None
+    place = layout.place(*table) if table and any(table) else ()
+    if not place:
+        return
+    first, end = place
+    position = first
+    for number in count(1):
+        length = layout.read("<L", position) if position + 4 <= end else None
+        if length is None:
+            return
+        start, stop = position + 4, position + 4 + length[0]
+        layout.damaged |= stop > end
+        yield Resource(f".NET/{number}", start, min(stop, end), free=True)
+        position = stop + (first - stop) % _MANAGED_ALIGNMENT
+
+
 class _Table:
     """Directories of types, of names and of languages."""
 
-    def __init__(self, data: bytes, sections: list[Section], address: int) -> None:
-        self._data = data
-        self._sections = sorted(sections, key=lambda one: one.address)
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._start = 0
         self._entries = 0
         self._seen: set[int] = set()
-        self.damaged = False
-        """Whether something is not where it is told to be."""
         self.full = False
         """Whether there is more than was read."""
-        self._start = next(iter(self._place(address, 1)), len(data))
 
-    def resources(self) -> Iterator[Resource]:
-        """Yield those that have bytes in the file."""
+    def resources(self, address: int) -> Iterator[Resource]:
+        """Yield those that have bytes in the file; the first directory is at an address, 0 if there is none."""
+        table = self._layout.place(address, 1) if address else ()
+        if not table:
+            return
+        self._start = table[0]
         for path, position in self._leaves(0, ()):
             entry = self._read("<LL", position)
-            place = self._place(*entry) if entry else ()
+            place = self._layout.place(*entry) if entry else ()
             if place:
-                yield Resource(path, *place)
-
-    def name(self, resource: Resource) -> str:
-        """Return its type and name, e.g. `RCDATA/101`."""
-        kind = resource.path[0]
-        return "/".join([_TYPES.get(kind) or self._text(kind), *map(self._text, resource.path[1:2])])
+                kind = path[0]
+                free = kind not in _TYPES or kind in {_RCDATA, _HTML}
+                name = "/".join([_TYPES.get(kind) or self._text(kind), *map(self._text, path[1:2])])
+                yield Resource(name, *place, free)
 
     def _leaves(self, position: int, path: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], int]]:
         counts = self._read("<12xHH", position)
         if counts is None or position in self._seen or len(path) == _LEVELS:
-            self.damaged = True
+            self._layout.damaged = True
             return
         self._seen.add(position)
         for number in range(sum(counts)):
@@ -143,27 +162,8 @@ class _Table:
         position = name - _IN_TABLE
         (length,) = self._read("<H", position) or (0,)
         start = self._start + position + 2
-        text = self._data[start : start + 2 * min(length, _NAME_CHARACTERS + 1)].decode("utf-16-le", "replace")
+        text = self._layout.data[start : start + 2 * min(length, _NAME_CHARACTERS + 1)].decode("utf-16-le", "replace")
         return printable(text.replace("/", "_"), _NAME_CHARACTERS)
 
     def _read(self, form: str, position: int) -> tuple[int, ...] | None:
-        start = self._start + position
-        if start + struct.calcsize(form) > len(self._data):
-            self.damaged = True
-            return None
-        return struct.unpack_from(form, self._data, start)
-
-    def _place(self, address: int, size: int) -> tuple[int, int] | tuple[()]:
-        """Return the range of the file; none where the loader puts zeros, as for what packers unpack at the start."""
-        before = bisect_right(self._sections, address, key=lambda one: one.address)
-        section = self._sections[before - 1] if before else None
-        if section is None or not section.holds(address):
-            self.damaged = True
-            return ()
-        # The loader reads whole sectors, except of programs that lie in memory as they lie in the file.
-        offset = section.offset if section.offset == section.address else section.offset & -_SECTOR_BYTES
-        inside = address - section.address
-        room = -(-max(section.memory_bytes, section.size_bytes) // _PAGE_BYTES) * _PAGE_BYTES - inside
-        start, end = offset + inside, offset + inside + min(size, section.size_bytes - inside)
-        self.damaged |= size > room or end > len(self._data)
-        return (start, min(end, len(self._data))) if start < min(end, len(self._data)) else ()
+        return self._layout.read(form, self._start + position)
