@@ -18,7 +18,7 @@ from scanner.sandbox.answers import ANSWERS, GapFound
 from scanner.sandbox.messages import JobLimits
 from scanner.testing import Scan
 from scanner.testing.quine import gzip_quine, zip_quine
-from scanner.testing.rar import rar5
+from scanner.testing.rar import rar4, rar5
 from scanner.unpackers import UNPACKERS
 from scanner.unpackers.base import Sink
 from scanner.unpackers.libarchive import LIBARCHIVE
@@ -77,6 +77,8 @@ MAKERS: dict[str, Maker] = {
     "cpio": written("cpio_newc"),
     "rar": rar5,
     "rar encrypted": lambda members: rar5(members, "infected"),
+    "rar 4": rar4,
+    "rar 4 encrypted": lambda members: rar4(members, "infected"),
     "tar": tar,
     "xar": written("xar"),
     "zip": zipped,

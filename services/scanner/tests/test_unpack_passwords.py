@@ -7,13 +7,14 @@ import random
 import struct
 import zipfile
 import zlib
+from functools import partial
 
 import pytest
 import pyzipper
 from msoffcrypto.format.ooxml import OOXMLFile
 
 from scanner.testing import Archives, Scan
-from scanner.testing.rar import rar5
+from scanner.testing.rar import Rar, rar4, rar5
 from shared.scan import CoverageLevel, CoverageReason, ScanDocument, Verdict
 
 CONTENT_TYPES = "http://schemas.openxmlformats.org/package/2006/content-types"
@@ -135,30 +136,40 @@ async def test_an_encrypted_document_that_no_password_opens_is_said(scan: Scan, 
     assert document.verdict is Verdict.UNKNOWN
 
 
+RARS = {"5": rar5, "4": rar4, "4 packed": partial(rar4, packed=True)}
+
+
+@pytest.mark.parametrize("make", RARS.values(), ids=RARS)
 @pytest.mark.parametrize("hide_names", [False, True])
 @pytest.mark.parametrize("password", ["infected", "s3crét"])
-async def test_an_encrypted_rar_is_opened(scan: Scan, eicar: bytes, password: str, *, hide_names: bool) -> None:
-    content = rar5([("a.txt", TEXT), ("eicar.com", eicar)], password, hide_names=hide_names)
+async def test_an_encrypted_rar_is_opened(
+    scan: Scan, eicar: bytes, make: Rar, password: str, *, hide_names: bool
+) -> None:
+    content = make([("a.txt", TEXT), ("empty.txt", b""), ("eicar.com", eicar)], password, hide_names=hide_names)
     document = await scan("sample.rar", content, passwords=("wrong", "s3crét"))
 
-    assert [artifact.origin for artifact in document.artifacts[1:]] == ["encrypted rar member"] * 2
-    assert [artifact.size_bytes for artifact in document.artifacts[1:]] == [len(TEXT), len(eicar)]
+    assert [artifact.origin for artifact in document.artifacts[1:]] == ["encrypted rar member"] * 3
+    assert [artifact.size_bytes for artifact in document.artifacts[1:]] == [len(TEXT), 0, len(eicar)]
     assert document.artifacts[1].verdict is Verdict.CLEAN
     assert document.verdict is Verdict.MALICIOUS
+    assert not reasons(document)
 
 
+@pytest.mark.parametrize("make", RARS.values(), ids=RARS)
 @pytest.mark.parametrize("hide_names", [False, True])
-async def test_an_encrypted_rar_that_no_password_opens_is_said(scan: Scan, *, hide_names: bool) -> None:
-    document = await scan("secret.rar", rar5([("a.txt", TEXT)], "nobody knows", hide_names=hide_names))
+async def test_an_encrypted_rar_that_no_password_opens_is_said(scan: Scan, make: Rar, *, hide_names: bool) -> None:
+    document = await scan("secret.rar", make([("a.txt", TEXT)], "nobody knows", hide_names=hide_names))
 
     assert len(document.artifacts) == 1
     assert CoverageReason.ENCRYPTED in reasons(document)
     assert document.verdict is Verdict.UNKNOWN
 
 
-async def test_a_locked_rar_member_beside_an_open_one_leaves_a_gap(scan: Scan) -> None:
-    opened, locked = rar5([("a.txt", TEXT)]), rar5([("b.txt", TEXT)], "nobody knows")
-    main_header_end, end_marker = 16, 8
+@pytest.mark.parametrize(("make", "main_header_end", "end_marker"), [(rar5, 16, 8), (rar4, 20, 7)])
+async def test_a_locked_rar_member_beside_an_open_one_leaves_a_gap(
+    scan: Scan, make: Rar, main_header_end: int, end_marker: int
+) -> None:
+    opened, locked = make([("a.txt", TEXT)]), make([("b.txt", TEXT)], "nobody knows")
     document = await scan("mixed.rar", opened[:-end_marker] + locked[main_header_end:])
 
     assert [artifact.name for artifact in document.artifacts[1:]] == ["a.txt"]
@@ -174,26 +185,49 @@ async def test_a_damaged_member_of_an_encrypted_rar_is_said(scan: Scan) -> None:
     assert CoverageReason.ERROR in reasons(document)
 
 
+@pytest.mark.parametrize("make", [rar4, partial(rar4, packed=True)])
+async def test_a_damaged_member_of_an_encrypted_old_rar_is_as_good_as_locked(scan: Scan, make: Rar) -> None:
+    content = bytearray(make([("a.txt", TEXT)], "infected"))
+    content[-100] ^= 0xFF
+    document = await scan("sample.rar", bytes(content))
+
+    assert len(document.artifacts) == 1
+    assert reasons(document) == {CoverageReason.ENCRYPTED}
+
+
+@pytest.mark.parametrize("make", RARS.values(), ids=RARS)
 @pytest.mark.parametrize("hide_names", [False, True])
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
-async def test_a_cut_encrypted_rar_is_never_clean(scan: Scan, share: float, *, hide_names: bool) -> None:
-    whole = rar5([("a.txt", TEXT), ("b.txt", TEXT)], "infected", hide_names=hide_names)
+async def test_a_cut_encrypted_rar_is_never_clean(scan: Scan, make: Rar, share: float, *, hide_names: bool) -> None:
+    whole = make([("a.txt", TEXT), ("b.txt", TEXT)], "infected", hide_names=hide_names)
     document = await scan("sample.rar", whole[: int(len(whole) * share)])
 
     assert document.verdict is Verdict.UNKNOWN
     assert reasons(document)
 
 
-async def test_what_follows_an_encrypted_rar_is_looked_at(scan: Scan, eicar: bytes) -> None:
-    document = await scan("sample.rar", rar5([("a.txt", TEXT)], "infected", hide_names=True) + bytes(100) + eicar)
+@pytest.mark.parametrize("make", RARS.values(), ids=RARS)
+async def test_what_follows_an_encrypted_rar_is_looked_at(scan: Scan, eicar: bytes, make: Rar) -> None:
+    document = await scan("sample.rar", make([("a.txt", TEXT)], "infected", hide_names=True) + bytes(100) + eicar)
 
     assert "after rar archive" in {artifact.origin for artifact in document.artifacts}
     assert document.verdict is not Verdict.CLEAN
 
 
-async def test_the_old_rar_encryption_is_said(scan: Scan) -> None:
-    fields = struct.pack("<BHH", 0x73, 0x0080, 13) + bytes(6)  # headers encrypted
-    header = struct.pack("<H", zlib.crc32(fields) & 0xFFFF) + fields
-    document = await scan("old.rar", b"Rar!\x1a\x07\x00" + header + bytes(range(64)))
+def changed_member(content: bytes, offset: int, byte: int) -> bytes:
+    """An archive of RAR 4 with another byte in the header of its first member."""
+    start, size = 20, struct.unpack_from("<H", content, 25)[0]
+    header = bytearray(content[start : start + size])
+    header[offset] = byte
+    header[:2] = struct.pack("<H", zlib.crc32(header[2:]) & 0xFFFF)
+    return content[:start] + bytes(header) + content[start + size :]
 
-    assert CoverageReason.ENCRYPTED in reasons(document)
+
+async def test_still_older_encryption_and_parts_of_members_are_said(scan: Scan) -> None:
+    content = rar4([("a.txt", TEXT)], "infected")
+    older = await scan("older.rar", changed_member(content, 24, 20))
+    part = await scan("part.rar", changed_member(content, 3, 0x04 | 0x02))
+
+    assert reasons(older) == {CoverageReason.ENCRYPTED}
+    assert CoverageReason.ERROR in reasons(part)
+    assert {older.verdict, part.verdict} == {Verdict.UNKNOWN}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -72,16 +73,36 @@ class LibarchiveReader:
 
     def store_all(self, sink: Sink, named: Callable[[str], str] = str) -> None:
         """Store every regular member. Raises DamagedArchiveError, EncryptedArchiveError, LimitReachedError."""
+        for entry, warning in self._entries():
+            if warning:  # bytes were skipped or a name could not be read
+                sink.gap(GapReason.ERROR, f"A header in the {self._name} archive is damaged.")
+            kind = self._ffi.entry_filetype(entry) & _TYPE_MASK
+            if kind in {_REGULAR, 0}:
+                self._store(entry, sink, named)
+
+    def checksum(self, limit: int | None) -> int | None:
+        """Return the CRC-32 of all content; None if it has more bytes than the limit.
+
+        Raises DamagedArchiveError, EncryptedArchiveError.
+        """
+        found, left = 0, limit
+        for _, warning in self._entries():
+            if warning:
+                raise DamagedArchiveError
+            for chunk in self._chunks():
+                found = zlib.crc32(chunk, found)
+                if left is not None and (left := left - len(chunk)) < 0:
+                    return None
+        return found
+
+    def _entries(self) -> Iterator[tuple[int, bool]]:
+        """Yield each entry, valid until the next, and whether libarchive warns of it."""
         self._call(self._ffi.read_set_seek_callback, self._seek_callback)
         self._call(self._ffi.read_open, None, self._ffi.NO_OPEN_CB, self._read_callback, self._ffi.NO_CLOSE_CB)
         entry = self._ffi.entry_new()
         try:
             while (status := self._call(self._ffi.read_next_header2, entry)) != _EOF:
-                if status < 0:  # a warning: bytes were skipped or a name could not be read
-                    sink.gap(GapReason.ERROR, f"A header in the {self._name} archive is damaged.")
-                kind = self._ffi.entry_filetype(entry) & _TYPE_MASK
-                if kind in {_REGULAR, 0}:
-                    self._store(entry, sink, named)
+                yield entry, status < 0
         finally:
             self._ffi.entry_free(entry)
 

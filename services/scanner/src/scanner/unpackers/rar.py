@@ -1,30 +1,21 @@
-"""rar archives: by libarchive, and where RAR 5 encrypts them, by way of a decrypted copy.
+"""rar archives: by libarchive, and where they are encrypted, by way of a decrypted copy.
 
-libarchive decompresses but does not decrypt. Source: RAR 5.0 archive format (rarlab technote), which
-describes headers and encryption. RAR 4 encryption is not read.
+libarchive decompresses but does not decrypt. Source of what is here: RAR 5.0 archive format (rarlab technote),
+which describes headers and encryption. The older encryption stands in `rar4`.
 """
 
 from __future__ import annotations
 
-import hmac
 import struct
 import tempfile
 import zlib
-from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import IO, Any, BinaryIO
 
-from scanner.unpackers.base import CHUNK_BYTES, GapReason, Sink
-from scanner.unpackers.libarchive import (
-    RAR,
-    DamagedArchiveError,
-    EncryptedArchiveError,
-    LibarchiveReader,
-    LibarchiveUnpacker,
-    store_rest,
-)
+from scanner.unpackers.base import GapReason, Sink
+from scanner.unpackers.libarchive import RAR, LibarchiveUnpacker, store_rest
 from scanner.unpackers.passwords import PasswordTrial
+from scanner.unpackers.rar4 import OldDecryption
+from scanner.unpackers.rar_copy import DecryptedCopy, copy_data, store_copy
 from scanner.unpackers.rar_headers import (
     AES_BLOCK,
     CHECKSUM_ROUNDS,
@@ -37,7 +28,6 @@ from scanner.unpackers.rar_headers import (
     Lock,
     Member,
     cipher_of,
-    folded,
     lock_of,
     number_of,
     record_of,
@@ -52,17 +42,8 @@ _SIZE_BYTES = 8
 _LAST_PACKED_BLOCK = 0x40
 
 
-@dataclass(slots=True)
-class _Decrypted:
-    """The archive without encryption, what its members must add up to, and where it ends in the file, if it says."""
-
-    copy: IO[bytes]
-    checksums: dict[str, list[tuple[bytes, bytes]]] = field(default_factory=lambda: defaultdict(list))
-    end: int | None = None
-
-
 class RarUnpacker(LibarchiveUnpacker):
-    """Opens rar archives, encrypted ones of RAR 5 with the passwords there are."""
+    """Opens rar archives, encrypted ones with the passwords there are."""
 
     def __init__(self) -> None:
         super().__init__(RAR)
@@ -71,50 +52,15 @@ class RarUnpacker(LibarchiveUnpacker):
         """Store every member, then what follows the archive."""
         with tempfile.TemporaryFile(dir=".") as copy:
             try:
-                decrypted = _Decryption(source, sink, copy).run()
+                decrypted = _Decryption(source, sink, copy).run() or OldDecryption(source, sink, copy).run()
             except (DamagedHeaderError, struct.error, IndexError):
                 decrypted = None  # libarchive gets as far as it can and says what is damaged
             if decrypted is None:
                 source.seek(0)
                 super().unpack(source, name, sink)
             else:
-                _store(decrypted, sink)
+                store_copy(decrypted, sink)
                 store_rest(source, decrypted.end, self.name, sink)
-
-
-def _store(decrypted: _Decrypted, sink: Sink) -> None:
-    decrypted.copy.seek(0)
-    reader = _CheckingReader(decrypted)
-    try:
-        reader.store_all(sink)
-    except (DamagedArchiveError, EncryptedArchiveError):
-        sink.gap(GapReason.ERROR, "The rar archive is damaged or cut off.")
-    finally:
-        reader.close()
-
-
-class _CheckingReader(LibarchiveReader):
-    """Compares the members with the checksums that only the password's owner can make."""
-
-    def __init__(self, decrypted: _Decrypted) -> None:
-        super().__init__(decrypted.copy, "encrypted rar", RAR.readers, RAR.filter)  # type: ignore[arg-type]  # IO[bytes]
-        self._checksums = decrypted.checksums
-        self._member = ""
-
-    def _pathname(self, entry: int) -> str:
-        self._member = super()._pathname(entry)
-        return self._member
-
-    def _chunks(self) -> Iterator[bytes]:
-        found = 0
-        for chunk in super()._chunks():
-            found = zlib.crc32(chunk, found)
-            yield chunk
-        expected = self._checksums.get(self._member)
-        if expected:
-            key, checksum = expected.pop(0)
-            if folded(hmac.digest(key, struct.pack("<L", found), "sha256"), 4) != checksum:
-                raise DamagedArchiveError
 
 
 class _Decryption:
@@ -123,7 +69,7 @@ class _Decryption:
     def __init__(self, source: BinaryIO, sink: Sink, copy: IO[bytes]) -> None:
         self._source = source
         self._sink = sink
-        self._result = _Decrypted(copy)
+        self._result = DecryptedCopy(copy)
         self._trials: dict[tuple[bytes, int], str | None] = {}
         self._passwords = PasswordTrial(sink.passwords)
         self._header_key: bytes | None = None
@@ -131,7 +77,7 @@ class _Decryption:
         self._closed = False
         self._members = 0
 
-    def run(self) -> _Decrypted | None:
+    def run(self) -> DecryptedCopy | None:
         """Return the decrypted archive; None if nothing in it is encrypted or headers stay closed.
 
         Raises DamagedHeaderError, struct.error, IndexError.
@@ -222,7 +168,7 @@ class _Decryption:
         locked = records.pop(ENCRYPTION_RECORD, None)
         if locked is None:
             self._write(_FILE, flags, body, extra, data_size)
-            self._copy_data(data_size, data_size, None)
+            copy_data(self._source, self._result.copy, data_size, data_size, None)
             return
         self._locked = True
         fields = Fields(locked)
@@ -246,24 +192,13 @@ class _Decryption:
         header_at = self._result.copy.tell()
         self._write(_FILE, flags, body, extra, size)
         start = self._result.copy.tell()
-        self._copy_data(data_size, size, cipher_of(lock.derived(password), lock.vector))
+        copy_data(self._source, self._result.copy, data_size, size, cipher_of(lock.derived(password), lock.vector))
         if not member.stored:
             size = _packed_size(self._result.copy, start, size)
             self._result.copy.seek(header_at)
             self._write(_FILE, flags, body, extra, size)
             self._result.copy.seek(start + size)
             self._result.copy.truncate()
-
-    def _copy_data(self, size: int, kept: int, cipher: Any) -> None:
-        while size > 0:
-            chunk = self._source.read(min(size, CHUNK_BYTES))
-            if not chunk:
-                return  # libarchive will miss it
-            size -= len(chunk)
-            if cipher:
-                chunk = cipher.decrypt(chunk[: len(chunk) // AES_BLOCK * AES_BLOCK])
-            self._result.copy.write(chunk[:kept])
-            kept -= min(kept, len(chunk))
 
     def _write(self, kind: int, flags: int, body: bytes, extra: bytes, data_size: int | None) -> None:
         flags = flags & ~HAS_EXTRA | (HAS_EXTRA if extra else 0)
