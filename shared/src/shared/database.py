@@ -14,8 +14,7 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 from opentelemetry import propagate
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
@@ -55,9 +54,8 @@ class Transaction:
 
     async def first_time(self, event_id: str) -> bool:
         """Record that this service handles the event; False if it already did."""
-        insert = sqlite_insert if self.session.get_bind().dialect.name == "sqlite" else postgresql_insert
-        statement = insert(PROCESSED_EVENTS).values(event_id=event_id, processed_at=now()).on_conflict_do_nothing()
-        result = cast("sa.CursorResult[Any]", await self.session.execute(statement))
+        mark = insert(self.session, PROCESSED_EVENTS).values(event_id=event_id, processed_at=now())
+        result = cast("sa.CursorResult[Any]", await self.session.execute(mark.on_conflict_do_nothing()))
         return result.rowcount == 1
 
 
@@ -102,6 +100,11 @@ class Database:
     async def close(self) -> None:
         """Close all connections."""
         await self.engine.dispose()
+
+
+def insert(session: AsyncSession, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """Return an insert that can say what to do on a conflict, which each database has in its own dialect."""
+    return sqlite.insert(table) if session.get_bind().dialect.name == "sqlite" else postgresql.insert(table)
 
 
 class _unavailable_when_disconnected:  # noqa: N801 - reads as a phrase in `with`

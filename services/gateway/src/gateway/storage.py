@@ -7,13 +7,12 @@ from datetime import datetime
 from typing import Any, cast
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.models.accounts import Action, Session, User
 from gateway.schema import AUDIT_LOG, SESSIONS, SIGN_IN_LINKS, USERS
 from shared.clock import aware, now
+from shared.database import insert
 from shared.web import Role
 
 
@@ -42,8 +41,7 @@ async def find_first_administrator(session: AsyncSession) -> User | None:
 
 async def insert_user(session: AsyncSession, user: User) -> bool:
     """Record a new user; False if the e-mail is taken."""
-    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
-    statement = insert(USERS).values(user.model_dump(mode="python") | {"role": user.role.value})
+    statement = insert(session, USERS).values(user.model_dump(mode="python") | {"role": user.role.value})
     result = await session.execute(statement.on_conflict_do_nothing(index_elements=["email"]))
     return cast("sa.CursorResult[Any]", result).rowcount == 1
 

@@ -7,8 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifier.models import (
@@ -22,6 +20,7 @@ from notifier.models import (
 from notifier.schema import DELIVERIES, SUBSCRIPTIONS
 from shared.clients.notifier import Delivery, Subscription
 from shared.clock import aware, now
+from shared.database import insert
 
 # How many due deliveries are looked at to choose fairly among subscriptions.
 _CANDIDATES = 500
@@ -88,8 +87,7 @@ async def insert_deliveries(session: AsyncSession, announcement: Announcement, s
         shared | {"id": delivery_id(announcement.event_id, subscription_id), "subscription_id": subscription_id}
         for subscription_id in subscription_ids
     ]
-    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
-    await session.execute(insert(DELIVERIES).on_conflict_do_nothing(), rows)
+    await session.execute(insert(session, DELIVERIES).on_conflict_do_nothing(), rows)
 
 
 async def claim_due(

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from reports.models import ReportIdentity
 from reports.schema import RENDERINGS, REPORTS
 from shared.clients.results import ScanDetail
 from shared.clock import aware, now
+from shared.database import insert
 from shared.events import ObjectRef, ReportFormat
 
 
@@ -35,7 +32,7 @@ async def insert_identity(session: AsyncSession, scan: ScanDetail, identity: Rep
         "fumehood_version": identity.fumehood_version,
         "generated_at": identity.generated_at,
     }
-    await session.execute(_insert(session)(REPORTS).values(values).on_conflict_do_nothing())
+    await session.execute(insert(session, REPORTS).values(values).on_conflict_do_nothing())
 
 
 async def find_rendering(session: AsyncSession, scan_id: str, form: ReportFormat) -> ObjectRef | None:
@@ -54,9 +51,5 @@ async def put_rendering(session: AsyncSession, scan_id: str, form: ReportFormat,
         "size_bytes": stored.size_bytes,
         "rendered_at": now(),
     }
-    statement = _insert(session)(RENDERINGS).values(scan_id=scan_id, format=form, **place)
+    statement = insert(session, RENDERINGS).values(scan_id=scan_id, format=form, **place)
     await session.execute(statement.on_conflict_do_update(index_elements=["scan_id", "format"], set_=place))
-
-
-def _insert(session: AsyncSession) -> Any:
-    return sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert

@@ -5,33 +5,34 @@ from __future__ import annotations
 from typing import Any, cast
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.clients.upload import Submission
 from shared.clock import aware, now
+from shared.database import insert
 from shared.events import ObjectRef, ScanOptions
 from upload.schema import FILES, SUBMISSIONS
 
 
 async def insert_file(session: AsyncSession, file: ObjectRef) -> None:
     """Record the file unless it is known already."""
-    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
     values = {"sha256": file.sha256, "size_bytes": file.size_bytes, "object_key": file.key, "first_seen_at": now()}
-    await session.execute(insert(FILES).values(values).on_conflict_do_nothing())
+    await session.execute(insert(session, FILES).values(values).on_conflict_do_nothing())
 
 
 async def insert_submission(
     session: AsyncSession, submission: Submission, options: ScanOptions, idempotency_key: str | None
 ) -> bool:
     """Record the submission; False if its user already used the idempotency key."""
-    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
     values = submission.model_dump(exclude={"size_bytes"}) | {
         "options": options.model_dump(mode="json"),
         "idempotency_key": idempotency_key,
     }
-    statement = insert(SUBMISSIONS).values(values).on_conflict_do_nothing(index_elements=["user_id", "idempotency_key"])
+    statement = (
+        insert(session, SUBMISSIONS)
+        .values(values)
+        .on_conflict_do_nothing(index_elements=["user_id", "idempotency_key"])
+    )
     result = cast("sa.CursorResult[Any]", await session.execute(statement))
     return result.rowcount == 1
 

@@ -6,13 +6,12 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from results.models import EndedScan, Ending, OverdueScan, ScanEvent
 from results.schema import ARTIFACTS, FINDINGS, RUNS, SCANS
 from shared.clock import aware, now
+from shared.database import insert
 from shared.events import FileUploadedV1, ScanCompletedV1, ScanFailedV1
 from shared.scan import Artifact, Coverage, CoverageLevel, ScanDocument, ScanStatus, Verdict
 
@@ -24,7 +23,7 @@ async def announce_scan(session: AsyncSession, event: FileUploadedV1) -> None:
     dates = {"submitted_at": aware(event.accepted_at), "deadline_at": aware(event.deadline_at)}
     queued = {"status": ScanStatus.QUEUED, "verdict": Verdict.UNKNOWN, "artifact_count": 0, "finding_count": 0}
     asked = dates | {"options": event.options.model_dump(mode="json")}
-    statement = _insert(session)(SCANS).values(_subject(event) | queued | _coverage(_NOT_LOOKED_AT) | asked)
+    statement = insert(session, SCANS).values(_subject(event) | queued | _coverage(_NOT_LOOKED_AT) | asked)
     await session.execute(statement.on_conflict_do_update(index_elements=["scan_id"], set_=asked))
 
 
@@ -35,7 +34,7 @@ async def end_scan(session: AsyncSession, event: ScanCompletedV1 | ScanFailedV1,
     """
     terminal = _ending(ending)
     dates = {"submitted_at": aware(ending.started_at or ending.finished_at), "deadline_at": aware(ending.finished_at)}
-    statement = _insert(session)(SCANS).values(_subject(event) | terminal | dates)
+    statement = insert(session, SCANS).values(_subject(event) | terminal | dates)
     statement = statement.on_conflict_do_update(
         index_elements=["scan_id"], set_=terminal, where=SCANS.c.finished_at.is_(None)
     )
@@ -85,10 +84,6 @@ async def claim_overdue(session: AsyncSession, moment: datetime, limit: int) -> 
 async def expire_scan(session: AsyncSession, scan_id: str, ending: Ending) -> None:
     """Record the terminal state of a scan that this transaction has claimed."""
     await session.execute(sa.update(SCANS).where(SCANS.c.scan_id == scan_id).values(_ending(ending)))
-
-
-def _insert(session: AsyncSession) -> Any:
-    return sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
 
 
 def _overdue(moment: datetime) -> tuple[sa.ColumnElement[bool], ...]:

@@ -8,8 +8,6 @@ from typing import Any, cast
 from uuid import uuid4
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from results.models import Cursor
@@ -18,6 +16,7 @@ from results.storage.lookup import conditions
 from shared.clients.filters import ScanFilter
 from shared.clients.rescans import RescanJob, RescanState
 from shared.clock import aware, now
+from shared.database import insert
 from shared.events import ObjectRef, RescanRequestedV1, ScanOptions
 from shared.scan import Coverage, CoverageLevel, ScanStatus, Verdict
 
@@ -86,8 +85,7 @@ async def insert_rescan(
         "previous_verdict": target.row["verdict"],
         "rescan_id": job_id,
     }
-    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
-    result = await session.execute(insert(SCANS).values(values).on_conflict_do_nothing())
+    result = await session.execute(insert(session, SCANS).values(values).on_conflict_do_nothing())
     if cast("sa.CursorResult[Any]", result).rowcount != 1:
         return None
     return RescanRequestedV1(
