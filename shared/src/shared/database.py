@@ -24,6 +24,8 @@ from shared.events import Event
 from shared.messaging.tables import OUTBOX, PROCESSED_EVENTS
 
 _OVERFLOW = 5
+_POSTGRESQL_READS = {"isolation_level": "AUTOCOMMIT"}
+_SQLITE_READS = {"sqlite_begin": False}
 
 
 class Transaction:
@@ -66,6 +68,7 @@ class Database:
         self.schema = schema
         self.engine = _create_engine(url, schema, pool_size)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self._reading = self.engine.execution_options(**_SQLITE_READS if self.is_sqlite else _POSTGRESQL_READS)
         self.on_events_committed: Callable[[], None] = lambda: None
         self._writer = asyncio.Lock()
 
@@ -78,8 +81,6 @@ class Database:
             with _unavailable_when_disconnected():
                 session = await stack.enter_async_context(AsyncSession(self.engine, expire_on_commit=False))
                 async with session.begin():
-                    if self.is_sqlite:
-                        await session.connection(execution_options={"sqlite_begin": "IMMEDIATE"})
                     transaction = Transaction(session, source=f"/fumehood/{self.schema}")
                     yield transaction
         if transaction.has_events:
@@ -87,9 +88,9 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
-        """Give a session for reading; nothing is committed."""
+        """Give a session for reading, without a transaction: each statement sees what is committed by then."""
         with _unavailable_when_disconnected():
-            async with AsyncSession(self.engine, expire_on_commit=False) as session:
+            async with AsyncSession(self._reading, expire_on_commit=False) as session:
                 yield session
 
     async def check(self) -> None:
@@ -143,7 +144,7 @@ def _create_engine(url: str, schema: str, pool_size: int) -> AsyncEngine:
     # because a read that turns into a write cannot wait for the lock.
     @sa.event.listens_for(engine.sync_engine, "begin")
     def begin(connection: sa.Connection) -> None:
-        mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
-        connection.exec_driver_sql(f"BEGIN {mode}")
+        if connection.get_execution_options().get("sqlite_begin", True):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine

@@ -25,15 +25,13 @@ async def migrate(database: Database) -> None:
     SQLite with its write lock. Within one process call it for one database after the other,
     because Alembic keeps the running migration in module globals.
     """
-    async with database.engine.connect() as connection:
-        if await connection.run_sync(_current_revision) == newest_revision(database.schema):
+    async with database.read() as session:
+        if await (await session.connection()).run_sync(_current_revision) == newest_revision(database.schema):
             return
     from shared.alembic import upgrade  # noqa: PLC0415 - slow to import, and most starts need none of it
 
-    async with database.engine.connect() as connection:
-        await connection.execution_options(sqlite_begin="IMMEDIATE")
-        async with connection.begin():
-            await connection.run_sync(upgrade, database.schema)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(upgrade, database.schema)
 
 
 def newest_revision(service: str) -> str:

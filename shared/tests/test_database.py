@@ -1,0 +1,74 @@
+"""A service's database: what a read sees, and what a transaction leaves behind; the same on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from shared.database import Database
+from shared.messaging.tables import PROCESSED_EVENTS, add_messaging_tables
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)])
+async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    url = f"sqlite+aiosqlite:///{tmp_path}/service.db"
+    if request.param == "postgresql":
+        url = str(request.getfixturevalue("database_url_for")("reports"))
+    database = Database(url, schema="reports")
+    metadata = sa.MetaData()
+    add_messaging_tables(metadata)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    yield database
+    await database.close()
+
+
+async def mark(database: Database, event_id: str) -> None:
+    async with database.transaction() as transaction:
+        await transaction.first_time(event_id)
+
+
+COUNT = sa.select(sa.func.count()).select_from(PROCESSED_EVENTS)
+
+
+async def test_each_statement_of_a_read_sees_what_is_committed_by_then(database: Database) -> None:
+    async with database.read() as session:
+        before = await session.scalar(COUNT)
+        await mark(database, "1")
+        after = await session.scalar(COUNT)
+
+    assert (before, after) == (0, 1)
+
+
+@pytest.fixture
+def statements(database: Database) -> list[str]:
+    """Return the statements that go to the database from now on."""
+    seen: list[str] = []
+    engine = database.engine.sync_engine
+    sa.event.listen(engine, "before_cursor_execute", lambda *arguments: seen.append(arguments[2]))
+    return seen
+
+
+async def test_a_read_has_no_transaction_around_it(database: Database, statements: list[str]) -> None:
+    await database.check()
+
+    assert statements == ["SELECT 1"]
+
+
+async def test_a_writer_of_sqlite_takes_its_lock_before_it_reads(database: Database, statements: list[str]) -> None:
+    async with database.transaction() as transaction:
+        await transaction.session.execute(sa.text("SELECT 1"))
+
+    assert statements == (["BEGIN IMMEDIATE"] if database.is_sqlite else []) + ["SELECT 1"]
+
+
+async def test_a_transaction_that_asks_nothing_of_the_database_takes_no_lock(
+    database: Database, statements: list[str]
+) -> None:
+    async with database.transaction():
+        pass
+
+    assert statements == []
