@@ -24,6 +24,7 @@ from scanner.unpackers.rtf import RtfUnpacker
 from scanner.unpackers.sevenzip import SevenZipUnpacker
 from scanner.unpackers.shortcut import ShortcutUnpacker
 from scanner.unpackers.tar import TarUnpacker
+from scanner.unpackers.tnef import TnefUnpacker
 from scanner.unpackers.zip import ZipUnpacker
 
 _ALL: tuple[Unpacker, ...] = (
@@ -42,6 +43,7 @@ _ALL: tuple[Unpacker, ...] = (
     PictureDecoder(),
     ProgramUnpacker(),
     MailUnpacker(),
+    TnefUnpacker(),
     ShortcutUnpacker(),
     OneNoteUnpacker(),
     MarkupUnpacker(),

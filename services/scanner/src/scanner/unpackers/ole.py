@@ -11,6 +11,7 @@ import struct
 from typing import Any, BinaryIO
 
 from scanner.unpackers.base import GapReason, Sink, read_chunks
+from scanner.unpackers.compressed_rtf import store_rtf_body
 from scanner.unpackers.embedded_object import store_package
 from scanner.unpackers.libraries import library
 from scanner.unpackers.office_encryption import store_decrypted
@@ -30,6 +31,7 @@ _MAIL_BODIES = {
     "__substg1.0_10130102": "body.html",
     "__substg1.0_1013001F": "body.html",
     "__substg1.0_1000001F": "body.txt",
+    "__substg1.0_10090102": "body.rtf",
 }
 _WORD_ENCRYPTED, _BIFF_ENCRYPTED, _BIFF_SHEET = 0x0100, 0x2F, 0x85
 _MACRO_SHEET = 1
@@ -117,8 +119,7 @@ class _Reading:
         elif _ATTACHED_DATA.match(last):
             self._store_attachment(path[:-1], content)
         elif last in _MAIL_BODIES:
-            text = content.decode("utf-16-le", "replace").encode() if last.endswith("001F") else content
-            self._sink.store(_MAIL_BODIES[last], "mail body", [text], (), "")
+            self._store_body(last, content)
         elif last == "EncryptedPackage":
             self.encrypted = True
         elif last in {"Workbook", "Book"}:
@@ -151,6 +152,14 @@ class _Reading:
         else:
             name = "attachment"
         self._sink.store(name or "attachment", "mail attachment", [content], (), "")
+
+    def _store_body(self, stream: str, content: bytes) -> None:
+        name = _MAIL_BODIES[stream]
+        if name == "body.rtf":
+            store_rtf_body(content, self._sink)
+        else:
+            text = content.decode("utf-16-le", "replace").encode() if stream.endswith("001F") else content
+            self._sink.store(name, "mail body", [text], (), "")
 
     def _look_at_link(self, content: bytes) -> None:
         """Look at where the object of a link is loaded from."""
