@@ -123,6 +123,10 @@ FILE_LIST = (
     b"# what goes in\ninclude *.txt README.md\nrecursive-include docs *.py\n\nglobal-exclude *.py[cod]\nprune build"
 )
 MO = struct.pack("<LLLLLLL", 0x950412DE, 0, 2, 28, 44, 0, 60)
+BEAM = b"FOR1\0\0\0\x14BEAMAtU8\0\0\0\0"
+MANUAL = b'.\\" A page.\n.TH DEMO 1 "2024"\n.SH NAME\ndemo \\- does nothing\n'
+MDOC = b"\n.Dd January 1, 2024\r\n.Dt DEMO 1\r\n.Sh NAME\r\n.Nm demo\r\n"
+LINK = b'.\\" The same page.\n.so man1/demo.1\n'
 
 
 @pytest.mark.parametrize(
@@ -145,17 +149,34 @@ MO = struct.pack("<LLLLLLL", 0x950412DE, 0, 2, 28, 44, 0, 60)
         ("unknown", struct.pack(">LLLLLLL", 0x950412DE, 0, 2, 28, 44, 0, 60), "mo"),
         ("elf", MO[:16] + bytes(12), "elf"),
         ("elf", MO[:20], "elf"),
+        ("icns", BEAM, "beam"),
+        ("txt", BEAM, "beam"),
+        ("icns", BEAM.replace(b"BEAM", b"AIFF"), "icns"),
+        ("batch", MANUAL, "troff"),
+        ("unknown", MDOC, "troff"),
+        ("asm", b"'\\\" t\n" + MANUAL, "troff"),
+        ("batch", LINK, "troff"),
+        ("shell", MANUAL, "shell"),
+        ("python", MANUAL, "python"),
+        ("batch", b"demo\n" + MANUAL, "batch"),
+        ("batch", MANUAL.replace(b".SH", b".XX"), "batch"),
+        ("batch", LINK + b"demo\n", "batch"),
+        ("batch", MANUAL + b".cc !\n!demo\n", "batch"),
+        ("batch", MANUAL + b".ds x d\n.\\*xemo\n", "batch"),
+        ("batch", MANUAL + b".if n \\{.d\\\nemo\\}\n", "batch"),
+        ("batch", MANUAL + b".ds x .d\n.ds y emo\n\\*x\\*y\n", "batch"),
+        ("txt", MANUAL + b"\0\1\2", "unknown"),
+        ("txt", b"A text\0\1\2 that is none.", "unknown"),
+        ("txt", "Ein Text".encode("utf-16-le"), "txt"),
     ],
 )
-def test_passive_formats_are_known_by_their_whole_form(
-    identifier: TypeIdentifier, guess: str, head: bytes, label: str
-) -> None:
+def test_formats_are_known_by_their_form(identifier: TypeIdentifier, guess: str, head: bytes, label: str) -> None:
     answer = identifier.corrected(identifier.unknown.model_copy(update={"label": guess}), head, whole=True)
 
     assert answer.label == label
 
 
-@pytest.mark.parametrize(("guess", "head"), [("yaml", WHEEL), ("makefile", FILE_LIST)])
+@pytest.mark.parametrize(("guess", "head"), [("yaml", WHEEL), ("makefile", FILE_LIST), ("batch", MANUAL)])
 def test_what_goes_on_may_be_something_else(identifier: TypeIdentifier, guess: str, head: bytes) -> None:
     answer = identifier.corrected(identifier.unknown.model_copy(update={"label": guess}), head, whole=False)
 

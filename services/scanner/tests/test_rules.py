@@ -52,6 +52,7 @@ PHP = "<?" + "php "
 POST = "$_PO" + "ST"
 GIF = b"GIF89a" + bytes(40)
 BITS = "QUJD" * 60
+MANUAL = '.\\" A page.\n.TH DEMO 1\n.SH NAME\ndemo\n'
 
 SAMPLES: list[tuple[str, bytes]] = [
     ("php_request_to_code", glue(PHP, "@ev", "al(", POST, "['demo']);")),
@@ -297,6 +298,17 @@ SAMPLES: list[tuple[str, bytes]] = [
     ("yaml_builds_object_that_runs_code", glue("!!javax.scr", "ipt.ScriptEngine", "Manager [demo]")),
     ("translation_carries_code", glue("Plural-Forms: nplurals=2; plural=sys", "tem(demo)\n")),
     ("translation_carries_code", glue("Plural-Forms: nplurals=2; plural=n + `", "demo`;\n")),
+    ("manual_page_runs_program", glue(MANUAL, ".s", "y touch demo\n")),
+    ("manual_page_runs_program", glue(MANUAL, "' p", "so cat demo\n")),
+    ("manual_page_runs_program", glue(MANUAL, ".op", "ena demo demo.txt\n")),
+    ("manual_page_runs_program", glue(MANUAL, ".do s", "y touch demo\n")),
+    ("manual_page_runs_program", glue(MANUAL, ".if n \\{.s", "y touch demo\\}\n")),
+    ("manual_page_runs_program", glue(MANUAL, ".if 'a'a'.s", "y touch demo\n")),
+    ("manual_page_runs_program", glue(MANUAL, ".ds demo .s", "y touch demo\n\\*[demo]\n")),
+    ("manual_page_runs_program", glue(MANUAL, '.XX ".s', 'y touch demo"\n')),
+    ("manual_page_runs_program", glue(MANUAL, ".als demo s", "y\n.demo touch demo\n")),
+    ("manual_page_runs_program", glue(MANUAL, ".PS\ns", "h { touch demo }\n.PE\n")),
+    ("manual_page_runs_program", glue(MANUAL, "\\X'ps", ": exec demo'\n")),
     ("picture_with_php", GIF + glue("<?", "php ev", "al(1); ?>")),
     ("picture_with_server_page", GIF + glue("<", "% ev", 'al request("demo") %>')),
     (
@@ -366,6 +378,10 @@ def test_every_rule_says_what_why_and_who(rules: yara_x.Rules) -> None:
         b"%YAML 1.2\n%TAG ! tag:example.org,2000:\n---\n!demo {}",
         b"Plural-Forms: nplurals=3; plural=(n%10==1 && n%100!=11 ? 0 : n != 0 ? 1 : 2);\n",
         b'"Plural-Forms: nplurals=2; plural= n != 1;\\n"\n"X-Generator: demo(1)\\n"\n',
+        MANUAL.encode() + b".PP\nCall \\fIopen\\fP(2), see .open there.\n.ds PI pi\n.BR open (2)\n",
+        b".open { color: red }\n.TH { color: blue }\n",
+        b".open { color: red }\n",
+        b"A text on roff:\n.TH DEMO 1\n.sy touch demo\n",
         b"%PDF-1.7\n<< /OpenAction << /S /GoTo /D [3 0 R /Fit] >> >>",
         GIF,
         b"\x89PNG\r\n\x1a\n" + bytes(500),

@@ -1,14 +1,18 @@
-"""Passive formats that the type model knows badly, recognised by their form.
+"""Formats that the type model knows badly, recognised by their form.
 
-The model takes some of these files for scripts or programs, which nothing that is shipped covers, so that
-no package with one would ever be clean. No form here leaves room for a script.
+The model takes some passive files for scripts or programs, which nothing that is shipped covers, so that no
+package with one would ever be clean. No form here leaves room for a script, except that of manual pages, whose
+text is as free as plain text is: what the model takes for a script that is run by its name or `#!` stays one.
+The other way round it takes some binary files for text, which is covered.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-from scanner.signatures import is_translation
+from scanner.signatures import is_beam, is_translation
+from scanner.unpackers.encodings import as_utf8
 from shared.scan import ContentType
 
 TRANSLATION = ContentType(
@@ -19,7 +23,24 @@ TRANSLATION = ContentType(
     score=1.0,
     is_text=False,
 )
-"""The one type that the model has no name for."""
+BEAM = ContentType(
+    label="beam",
+    mime_type="application/octet-stream",
+    group="executable",
+    description="Erlang compiled bytecode",
+    score=1.0,
+    is_text=False,
+)
+MANUAL = ContentType(
+    label="troff",
+    mime_type="text/troff",
+    group="text",
+    description="Manual page (roff)",
+    score=1.0,
+    is_text=True,
+)
+ADDED_TYPES = (TRANSLATION, BEAM, MANUAL)
+"""The types that the model does not tell."""
 
 # https://packaging.python.org/en/latest/specifications/core-metadata/ and .../binary-distribution-format/
 _FIELDS = (
@@ -43,13 +64,48 @@ _FILE_LIST = re.compile(
 )
 _FILE_LIST_TAKEN_FOR = frozenset({"asm", "batch", "makefile", "shell"})
 
+# https://man7.org/linux/man-pages/man7/man.7.html and https://man.openbsd.org/mdoc.7
+_CONTROL_LINE = re.compile(rb"\s{0,99}[.'][ \t]*[\\\w]")
+_TITLE = re.compile(rb"(?m)^[.'][ \t]*(?:TH|Dd)[ \t]+\S")
+_SECTION = re.compile(rb"(?m)^[.'][ \t]*S[Hh](?:[ \t]|\r?$)")
+_LINK = re.compile(rb"(?:\.\\\"[^\n]*\n)*\.so[ \t]+[\w./+:\[-]+\s*(?:\.\\\"[^\n]*\n)*")
+# What a page asks for cannot be read where it puts names of requests together or changes what they begin with.
+_HIDDEN_REQUEST = re.compile(
+    rb"(?m)(?:^|\{)[ \t]*[.'][ \t]*(?:(?:cc|c2|ec|eo)(?:[ \t]|\r?$)|\w{0,9}\\+(?:[*n$V]|\r?\n)"
+    rb"|(?:ds|as)[ \t]+\S+[ \t]+\"?[.'][ \t]*(?:[a-z\\]|\r?$))"
+)
+_MANUAL_TAKEN_FOR = frozenset({
+    "asm", "batch", "c", "csv", "elixir", "haskell", "julia", "latex", "lisp", "m4", "postscript", "powershell",
+    "prolog", "rtf", "smali", "snap", "sql", "tsv", "txt", "unknown", "vba",
+})  # fmt: skip
+
 
 def corrected_label(label: str, head: bytes, *, whole: bool) -> str:
     """Return what the model's label becomes; `whole` says that the first bytes are all of the file."""
     if is_translation(head):
         return TRANSLATION.label
-    if whole and label in _METADATA_TAKEN_FOR and _METADATA.fullmatch(head):
-        return "txt"
-    if whole and label in _FILE_LIST_TAKEN_FOR and _FILE_LIST.fullmatch(head):
-        return "txt"
+    if is_beam(head):
+        return BEAM.label
+    for taken_for, has_form, right in _WHOLE_FORMS if whole else ():
+        if label in taken_for and has_form(head):
+            return right
+    if label == "txt" and b"\0" in as_utf8(head):
+        return "unknown"  # also what the model was not sure of
     return label
+
+
+def _is_manual(page: bytes) -> bool:
+    """Whether it has title and section of a manual page, or is a link to one; and shows all that it asks for."""
+    if b"\0" in page or not _CONTROL_LINE.match(page) or _HIDDEN_REQUEST.search(page):
+        return False
+    title = _TITLE.search(page)
+    if title is None:
+        return _LINK.fullmatch(page) is not None
+    return _SECTION.search(page, title.end()) is not None
+
+
+_WHOLE_FORMS: tuple[tuple[frozenset[str], Callable[[bytes], object], str], ...] = (
+    (_METADATA_TAKEN_FOR, _METADATA.fullmatch, "txt"),
+    (_FILE_LIST_TAKEN_FOR, _FILE_LIST.fullmatch, "txt"),
+    (_MANUAL_TAKEN_FOR, _is_manual, MANUAL.label),
+)

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from scanner.batcher import Batcher
 from scanner.config import EngineSettings
 from scanner.content import ByteRange
-from scanner.corrections import TRANSLATION, corrected_label
+from scanner.corrections import ADDED_TYPES, corrected_label
 from scanner.errors import PackRefusedError
 from scanner.sessions import ModelSession, open_session
 from scanner.threads import Threads
@@ -60,7 +60,7 @@ def magika_folder() -> Path:
 def load_content_types(folder: Path) -> dict[str, ContentType]:
     """Read Magika's knowledge base: label to MIME type, group, description (score 1); with what it lacks."""
     entries: dict[str, dict[str, Any]] = json.loads((folder / "config/content_types_kb.min.json").read_text())
-    return {TRANSLATION.label: TRANSLATION} | {
+    types = {
         label: ContentType(
             label=label,
             mime_type=entry["mime_type"] or ("text/plain" if entry["is_text"] else "application/octet-stream"),
@@ -71,6 +71,7 @@ def load_content_types(folder: Path) -> dict[str, ContentType]:
         )
         for label, entry in entries.items()
     }
+    return types | {added.label: added for added in ADDED_TYPES}
 
 
 _TEXT_BYTES = 4096

@@ -49,6 +49,14 @@ def is_translation(head: bytes) -> bool:
     return revision in {0, 1, 0x10001} and originals in {28, 48} and translations == originals + 8 * count
 
 
+def is_beam(head: bytes) -> bool:
+    """Whether it is a compiled module of Erlang, in the variant of IFF that it has for that.
+
+    Source: https://www.erlang.org/doc/man/beam_lib.html
+    """
+    return head.startswith(b"FOR1") and head.startswith(b"BEAM", _RIFF_FORM)
+
+
 _RIFF_FORM = 8
 _BOX_TYPE = 4
 _MATROSKA = _starts(b"\x1a\x45\xdf\xa3")
