@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from results.schema import RESCANS, SCANS
 from results.service import RescanService, ResultsService
@@ -114,6 +115,27 @@ async def test_the_earlier_verdict_stands_until_the_rescan_has_completed(
     assert (await service.get_file(ALICE, after.sha256)).verdict is Verdict.MALICIOUS
     recorded = [event for event in await published(database) if isinstance(event, ScanRecordedV1)]
     assert [(event.previous_verdict, event.is_news) for event in recorded] == [(None, True), (Verdict.CLEAN, True)]
+
+
+async def test_a_submission_is_read_with_its_history_in_one_statement(
+    scanned: Any, feed: Feed, service: ResultsService, rescans: RescanService, database: Database
+) -> None:
+    await scanned(1)
+    for verdict in (Verdict.SUSPICIOUS, Verdict.MALICIOUS):
+        await rescans.rescan(ALICE, submission_id(1))
+        await _finish(feed, (await _orders(database))[-1], verdict)
+    await rescans.rescan(ALICE, submission_id(1))
+    statements: list[str] = []
+    engine = database.engine.sync_engine
+    sa.event.listen(engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
+
+    scan = await service.get_scan(ALICE, submission_id(1))
+
+    assert len(statements) == 1
+    assert (scan.verdict, scan.artifacts[0].verdict) == (Verdict.MALICIOUS, Verdict.MALICIOUS)
+    assert scan.rescan is not None
+    assert [past.verdict for past in scan.history] == [Verdict.SUSPICIOUS, Verdict.CLEAN]
+    assert scan.history[-1].requested_at == scan.submitted_at
 
 
 @pytest.mark.parametrize("expires", [True, False])

@@ -24,29 +24,24 @@ _SUMMARY = [SCANS.c.submission_id.label("id"), *(SCANS.c[name] for name in ScanS
 
 
 async def find_scan(session: AsyncSession, submission_id: str) -> StoredScan | None:
-    """Return the current scan of a submission, with what is known of the others."""
-    query = sa.select(*_SUMMARY, SCANS.c.started_at, SCANS.c.document, SCANS.c.document_ref)
-    query = query.where(SCANS.c.submission_id == submission_id, SCANS.c.is_current)
-    row = (await session.execute(query)).mappings().one_or_none()
-    if row is None:
+    """Return the current scan of a submission, with what is known of the others, latest first."""
+    asked = sa.func.coalesce(SCANS.c.requested_at, SCANS.c.submitted_at)
+    # Documents may be large, and those of the others are not asked for.
+    document = [sa.case((SCANS.c.is_current, SCANS.c[name])).label(name) for name in ("document", "document_ref")]
+    query = sa.select(*_SUMMARY, SCANS.c.is_current, SCANS.c.started_at, SCANS.c.coverage_level, asked.label("asked"))
+    query = query.add_columns(*document).where(SCANS.c.submission_id == submission_id)
+    query = query.order_by(SCANS.c.is_current.desc(), asked.desc()).limit(1 + _OTHER_SCANS)
+    rows = (await session.execute(query)).mappings().all()
+    if not rows or not rows[0]["is_current"]:
         return None
-    reference = row["document_ref"]
+    row, reference = rows[0], rows[0]["document_ref"]
     return StoredScan(
         summary=_summary(row),
         started_at=aware(row["started_at"]) if row["started_at"] else None,
         document=row["document"],
         document_ref=ObjectRef.model_validate(reference) if reference else None,
-        others=tuple(await _other_scans(session, submission_id)),
+        others=tuple(_past(other) for other in rows[1:]),
     )
-
-
-async def _other_scans(session: AsyncSession, submission_id: str) -> list[PastScan]:
-    asked = sa.func.coalesce(SCANS.c.requested_at, SCANS.c.submitted_at)
-    columns = [SCANS.c[name] for name in ("scan_id", "status", "verdict", "finished_at", "reason")]
-    query = sa.select(*columns, SCANS.c.coverage_level.label("coverage"), asked.label("requested_at"))
-    query = query.where(SCANS.c.submission_id == submission_id, ~SCANS.c.is_current)
-    rows = (await session.execute(query.order_by(asked.desc()).limit(_OTHER_SCANS))).mappings()
-    return [PastScan.model_validate(_with_zones(dict(row))) for row in rows]
 
 
 async def list_scans(
@@ -137,6 +132,12 @@ def conditions(where: ScanFilter) -> list[sa.ColumnElement[bool]]:
 
 def _summary(row: Any) -> ScanSummary:
     return ScanSummary.model_validate(_with_zones({name: row[name] for name in ScanSummary.model_fields}))
+
+
+def _past(row: Any) -> PastScan:
+    values = {name: row[name] for name in ("scan_id", "status", "verdict", "finished_at", "reason")}
+    values |= {"coverage": row["coverage_level"], "requested_at": row["asked"]}
+    return PastScan.model_validate(_with_zones(values))
 
 
 def _with_zones(values: dict[str, Any]) -> dict[str, Any]:
