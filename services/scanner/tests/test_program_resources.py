@@ -12,10 +12,21 @@ import pytest
 from scanner.sandbox.answers import ANSWERS, ChildFound, GapFound
 from scanner.sandbox.messages import JobLimits
 from scanner.testing import Archives, Scan
-from scanner.testing.programs import DATA, PeSection, Resources, elf, managed_header, pe
-from scanner.unpackers.base import Sink
+from scanner.testing.programs import (
+    DATA,
+    PeSection,
+    Resources,
+    counted_bytes,
+    elf,
+    managed_header,
+    pe,
+    resource_set,
+    serialised_bytes,
+)
+from scanner.unpackers.base import Sink, Unpacker
 from scanner.unpackers.libraries import prepare
 from scanner.unpackers.programs import ProgramUnpacker
+from scanner.unpackers.programs.resource_set import ResourceSetUnpacker
 from scanner.unpackers.programs.resources import MAX_ENTRIES, MAX_FILES, MAX_TEXT_BYTES
 from shared.scan import CoverageReason, Verdict
 
@@ -38,12 +49,12 @@ class Carried:
     reasons: list[CoverageReason]
 
 
-def carried(content: bytes) -> Carried:
+def carried(content: bytes, unpacker: Unpacker | None = None) -> Carried:
     prepare()
     sent: list[bytes] = []
     spool = io.BytesIO()
     sink = Sink(spool, LIMITS, len(content), sent.append)
-    ProgramUnpacker().unpack(io.BytesIO(content), "sample", sink)
+    (unpacker or ProgramUnpacker()).unpack(io.BytesIO(content), "sample", sink)
     sink.finish()
     answers = [ANSWERS.validate_json(line) for line in b"".join(sent).splitlines()]
     children = [answer for answer in answers if isinstance(answer, ChildFound)]
@@ -115,6 +126,88 @@ def test_net_resources_over_the_limit_are_said() -> None:
     found = carried(net_program(managed_header(0x2000, [b""] * (MAX_ENTRIES + 1))))
 
     assert (found.files, found.reasons) == ({}, [CoverageReason.LIMIT_REACHED])
+
+
+BYTES, STREAM, OBJECT = 0x20, 0x21, 0x40
+
+
+def in_set(content: bytes) -> Carried:
+    return carried(content, ResourceSetUnpacker())
+
+
+def test_what_a_set_of_resources_holds_comes_out() -> None:
+    found = in_set(
+        resource_set(
+            {
+                "form/text": (1, b"\x05hello"),
+                "form/payload": (BYTES, counted_bytes(INNER)),
+                "notes": (STREAM, counted_bytes(TEXT)),
+                "nothing": (0, b""),
+                "picture": (OBJECT, serialised_bytes(ANOTHER)),
+                "converted": (OBJECT + 1, b"\x02" + bytes([len(TEXT) + 2]) + b"2 " + TEXT),
+                "number": (8, bytes(4)),
+                "unknown object": (OBJECT, b"\x09" + TEXT),
+            }
+        )
+    )
+
+    assert found.files == {"form_payload": INNER, "notes": TEXT, "picture": ANOTHER, "converted": b"2 " + TEXT}
+    assert found.origins == [f"resource {name}" for name in found.files]
+    assert found.reasons == []
+
+
+def test_arrays_in_a_set_of_the_first_version_come_out() -> None:
+    found = in_set(resource_set({"a": (0, serialised_bytes(TEXT)), "b": (0, b"\x05hello")}, version=1))
+
+    assert (found.files, found.reasons) == ({"a": TEXT}, [])
+
+
+async def test_what_is_found_in_a_set_of_a_program_counts(scan: Scan, eicar: bytes) -> None:
+    resources = resource_set({"payload": (BYTES, counted_bytes(eicar))})
+    document = await scan("setup.exe", net_program(managed_header(0x2000, [resources])))
+
+    assert [(artifact.name, artifact.depth) for artifact in document.artifacts[1:]] == [(".NET/1", 1), ("payload", 2)]
+    assert document.verdict is Verdict.MALICIOUS
+
+
+def test_the_same_resource_of_a_set_comes_out_once() -> None:
+    content = bytearray(resource_set({"ab": (BYTES, counted_bytes(TEXT)), "cd": (BYTES, counted_bytes(ANOTHER))}))
+    struct.pack_into("<L", content, content.index("cd".encode("utf-16-le")) + 4, 0)
+
+    assert in_set(bytes(content)).files == {"cd": TEXT}
+
+
+@pytest.mark.parametrize(
+    ("offset", "value"),
+    [
+        (8, 0x7FFFFFFF),  # bytes to be skipped
+        (46, 9),  # version
+        (50, 0x7FFFFFFF),  # number of resources
+        (54, 0x7FFFFFFF),  # number of types
+        (76, 0x7FFFFFFF),  # where the name is
+        (80, 0x7FFFFFFF),  # where the values are
+    ],
+)
+def test_lying_sets_are_said(offset: int, value: int) -> None:
+    content = bytearray(resource_set({"a": (BYTES, counted_bytes(TEXT))}))
+    struct.pack_into("<L", content, offset, value)
+
+    assert in_set(bytes(content)).reasons == [CoverageReason.ERROR]
+
+
+def test_a_lying_size_in_a_set_is_said_and_what_is_there_comes_out() -> None:
+    values = {"a": (BYTES, struct.pack("<L", 0x7FFFFFFF) + TEXT), "b": (BYTES, counted_bytes(ANOTHER))}
+    found = in_set(resource_set(values))
+
+    assert (found.files, found.reasons) == ({"a": TEXT, "b": ANOTHER}, [CoverageReason.ERROR])
+
+
+def test_a_set_over_the_limits_is_said() -> None:
+    files = in_set(resource_set({str(n): (BYTES, counted_bytes(b"%03d " % n + TEXT)) for n in range(MAX_FILES + 1)}))
+    entries = in_set(resource_set({str(number): (0, b"") for number in range(MAX_ENTRIES + 1)}))
+
+    assert (len(files.files), files.reasons) == (MAX_FILES, [CoverageReason.LIMIT_REACHED])
+    assert (entries.files, entries.reasons) == ({}, [CoverageReason.LIMIT_REACHED])
 
 
 def test_what_is_no_file_stays_where_it_is() -> None:

@@ -129,6 +129,39 @@ def managed_header(address: int, resources: list[bytes]) -> bytes:
     return struct.pack("<LHHLLLLLL40x", 72, 2, 5, 0, 0, 1, 0, address + 72, len(table)) + table
 
 
+def resource_set(values: dict[str, tuple[int, bytes]], version: int = 2) -> bytes:
+    """Return a set of .NET resources: by name, the number of the type and how the value is written."""
+    names, data, positions = b"", b"", b""
+    for name, (kind, value) in values.items():
+        positions += struct.pack("<L", len(names))
+        text = name.encode("utf-16-le")
+        names += _seven_bits(len(text)) + text + struct.pack("<L", len(data))
+        data += _seven_bits(kind) + value
+    readers = _seven_bits(14) + b"ResourceReader" + _seven_bits(18) + b"RuntimeResourceSet"
+    header = struct.pack("<4sLL", b"\xce\xca\xef\xbe", 1, len(readers)) + readers
+    header += struct.pack("<LLL", version, len(values), 1) + _seven_bits(11) + b"System.Demo"
+    header += b"PADPADP"[: -len(header) % 8] + bytes(4 * len(values)) + positions
+    return header + struct.pack("<L", len(header) + 4 + len(names)) + names + data
+
+
+def counted_bytes(content: bytes) -> bytes:
+    """Return a byte array or stream as a set of resources holds it."""
+    return struct.pack("<L", len(content)) + content
+
+
+def serialised_bytes(content: bytes) -> bytes:
+    """Return an array of bytes as .NET serialises it ([MS-NRBF])."""
+    return struct.pack("<BLlLL", 0, 1, -1, 1, 0) + struct.pack("<BLLB", 15, 1, len(content), 2) + content + b"\x0b"
+
+
+def _seven_bits(number: int) -> bytes:
+    low = bytearray()
+    while number > 0x7F:
+        low.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*low, number])
+
+
 def _counted(text: str) -> bytes:
     return struct.pack("<H", len(text)) + text.encode("utf-16-le")
 

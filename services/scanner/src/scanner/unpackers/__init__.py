@@ -19,6 +19,7 @@ from scanner.unpackers.onenote import OneNoteUnpacker
 from scanner.unpackers.pdf import PdfUnpacker
 from scanner.unpackers.picture import PictureDecoder
 from scanner.unpackers.programs import ProgramUnpacker
+from scanner.unpackers.programs.resource_set import ResourceSetUnpacker
 from scanner.unpackers.rar import RarUnpacker
 from scanner.unpackers.rtf import RtfUnpacker
 from scanner.unpackers.sevenzip import SevenZipUnpacker
@@ -42,6 +43,7 @@ _ALL: tuple[Unpacker, ...] = (
     PdfUnpacker(),
     PictureDecoder(),
     ProgramUnpacker(),
+    ResourceSetUnpacker(),
     MailUnpacker(),
     TnefUnpacker(),
     ShortcutUnpacker(),

@@ -19,6 +19,7 @@ from scanner.unpackers.programs.layout import Layout
 MAX_ENTRIES = 20_000
 """Of the directories of types, names and languages together."""
 MAX_FILES = 200
+RESOURCE_SET_MAGIC = b"\xce\xca\xef\xbe"
 MAX_TEXT_BYTES = 16 * 1024 * 1024
 _TYPES = {
     1: "CURSOR", 2: "BITMAP", 3: "ICON", 4: "MENU", 5: "DIALOG", 6: "STRING", 7: "FONTDIR", 8: "FONT",
@@ -57,7 +58,7 @@ def store_resources(data: bytes, facts: Facts, sink: Sink) -> None:
             sink.gap(GapReason.ERROR, "Resources of the program overlap; all but the first were not looked at.")
             continue
         looked_at = one.end
-        content = _file_in(data[one.start : one.end], sink, free=one.free)
+        content = file_in(data[one.start : one.end], sink, free=one.free)
         if content is None:
             continue
         if files == MAX_FILES:
@@ -78,9 +79,9 @@ def _distinct(resources: list[Resource]) -> list[Resource]:
     return [one for _, one in sorted(by_range.items())]
 
 
-def _file_in(content: bytes, sink: Sink, *, free: bool) -> bytes | None:
+def file_in(content: bytes, sink: Sink, *, free: bool) -> bytes | None:
     """Return the file that the resource holds, by what decoded content is kept for; None if it looks like none."""
-    if content.startswith(FILE_MAGICS):
+    if content.startswith((*FILE_MAGICS, RESOURCE_SET_MAGIC)):
         return content
     if not free:
         return None
