@@ -299,6 +299,7 @@ SAMPLES: list[tuple[str, bytes]] = [
     ("translation_carries_code", glue("Plural-Forms: nplurals=2; plural=sys", "tem(demo)\n")),
     ("translation_carries_code", glue("Plural-Forms: nplurals=2; plural=n + `", "demo`;\n")),
     ("manual_page_runs_program", glue(MANUAL, ".s", "y touch demo\n")),
+    ("manual_page_runs_program", glue(MANUAL, ".", " " * 40, "s", "y touch demo\n")),
     ("manual_page_runs_program", glue(MANUAL, "' p", "so cat demo\n")),
     ("manual_page_runs_program", glue(MANUAL, ".op", "ena demo demo.txt\n")),
     ("manual_page_runs_program", glue(MANUAL, ".do s", "y touch demo\n")),

@@ -66,7 +66,7 @@ _FILE_LIST_TAKEN_FOR = frozenset({"asm", "batch", "makefile", "shell"})
 
 # https://man7.org/linux/man-pages/man7/man.7.html and https://man.openbsd.org/mdoc.7
 _CONTROL_LINE = re.compile(rb"\s{0,99}[.'][ \t]*[\\\w]")
-_TITLE = re.compile(rb"(?m)^[.'][ \t]*(?:TH|Dd)[ \t]+\S")
+_TITLE = re.compile(rb"(?m)^[.'][ \t]*(?:TH|Dd)[ \t]+[^\s{]")
 _SECTION = re.compile(rb"(?m)^[.'][ \t]*S[Hh](?:[ \t]|\r?$)")
 _LINK = re.compile(rb"(?:\.\\\"[^\n]*\n)*\.so[ \t]+[\w./+:\[-]+\s*(?:\.\\\"[^\n]*\n)*")
 # What a page asks for cannot be read where it puts names of requests together or changes what they begin with.

@@ -39,13 +39,13 @@ rule manual_page_runs_program
         author = "Fumehood"
         reference = "https://www.gnu.org/software/groff/manual/html_node/Safer-Mode.html"
     strings:
-        $title = /(^|\n)[.'][ \t]{0,9}(TH|Dd)[ \t]{1,9}[^ \t{]/
-        $request = /(^|[\n{"])[ \t]{0,9}[.'][ \t]{0,9}(do[ \t]{1,9})?(sy|pi|pso|opena?)([ \t]|\\)/
-        $request_later = /[.'][ \t]{0,9}(if|ie|el|while|nop|ds|as)[ \t][^\n]{0,200}[.'](sy|pi|pso|opena?)([ \t]|\\)/
-        $renamed = /[.'][ \t]{0,9}(als|rn)[ \t][^\n]{0,60}\b(sy|pi|pso|opena?)\b/
-        $picture = /\n\.[ \t]{0,9}(PS|G1)\b/
-        $picture_runs = /\n[ \t]{0,9}sh[ \t]{0,9}[^\w\s]/
-        $device = /(\\X[^\n]{1,3}|x[ \t]{1,9}X\w{0,9}[ \t]{1,9}|\.[ \t]{0,9}device[ \t]{1,9})(ps|html|pdf):/
+        $title = /(^|\n)[.'][ \t]*(TH|Dd)[ \t]+[^ \t{]/
+        $request = /(^|[\n{"])[ \t]*[.'][ \t]*(do[ \t]+)?(sy|pi|pso|opena?)([ \t]|\\)/
+        $request_later = /[.'][ \t]*(if|ie|el|while|nop|ds|as)[ \t][^\n]{0,200}[.'](sy|pi|pso|opena?)([ \t]|\\)/
+        $renamed = /[.'][ \t]*(als|rn)[ \t][^\n]{0,60}\b(sy|pi|pso|opena?)\b/
+        $picture = /\n\.[ \t]*(PS|G1)\b/
+        $picture_runs = /\n[ \t]*sh[ \t]*[^\w\s]/
+        $device = /(\\X[^\n]{1,3}|x[ \t]+X\w{0,9}[ \t]+|\.[ \t]*device[ \t]+)(ps|html|pdf):/
     condition:
         (uint8(0) == 0x2e or uint8(0) == 0x27 or uint8(0) <= 0x20) and $title
         and (any of ($request*) or $renamed or $device or ($picture and $picture_runs))
