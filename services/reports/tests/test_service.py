@@ -2,13 +2,17 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from reports.errors import ScanNotEndedError
+from reports.models import Report
+from reports.render import Renderer
 from reports.service import ReportsService
 from shared.clients.results import ScanDetail
+from shared.database import Database
 from shared.errors import ClientError
 from shared.events import ReportFormat
 from shared.objects import FileObjectStore, read_bytes
@@ -78,3 +82,31 @@ async def test_a_report_whose_bytes_are_gone_is_made_again(
 
     assert await read_bytes(objects, again)
     assert renderer.rendered == [ReportFormat.JSON] * 2
+
+
+async def test_who_is_second_makes_the_report_that_the_first_began(
+    scan: ScanDetail,
+    service: ReportsService,
+    database: Database,
+    objects: FileObjectStore,
+    renderer: Any,
+    tmp_path: Path,
+) -> None:
+    class OvertakenRenderer(Renderer):
+        """Renders while another replica is quicker."""
+
+        def __init__(self) -> None:
+            """Need no processes."""
+
+        async def render(self, report: Report, form: ReportFormat) -> bytes:
+            await service.get_report(ALICE, scan.id, ReportFormat.JSON)
+            return cast("bytes", await renderer.render(report, form))
+
+    second = ReportsService(database, objects, service._results, OvertakenRenderer(), ())
+
+    html = await second.get_report(ALICE, scan.id, ReportFormat.HTML)
+
+    json = await service.get_report(ALICE, scan.id, ReportFormat.JSON)
+    assert renderer.rendered == [ReportFormat.JSON, ReportFormat.HTML, ReportFormat.HTML]
+    assert (await read_bytes(objects, html)).split(b" ", 1)[1] == (await read_bytes(objects, json)).split(b" ", 1)[1]
+    assert len(list((tmp_path / "objects" / "reports").iterdir())) == 2

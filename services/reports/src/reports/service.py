@@ -102,31 +102,25 @@ class ReportsService:
         lock = self._making.get(key) or self._making.setdefault(key, asyncio.Lock())
         async with lock:
             async with self._database.read() as session:
-                stored = await storage.find_rendering(session, scan.scan_id, form)
+                identity, stored = await storage.find_report(session, scan.scan_id, form)
             if stored is not None and await self._objects.exists(stored.key):
                 return stored
-            return await self._make(scan, form)
+            fresh = ReportIdentity(id=str(uuid4()), generated_at=now(), fumehood_version=_VERSION)
+            return await self._make(scan, form, identity or fresh)
 
-    async def _make(self, scan: ScanDetail, form: ReportFormat) -> ObjectRef:
-        report = Report.of(scan, await self._identity(scan))
+    async def _make(self, scan: ScanDetail, form: ReportFormat, identity: ReportIdentity) -> ObjectRef:
+        """Make and store a format; the first format that is stored decides which report this is, for all."""
         with tracer.start_as_current_span("render report", attributes={"fumehood.report.format": form}):
-            data = await self._renderer.render(report, form)
+            data = await self._renderer.render(Report.of(scan, identity), form)
         digest = hashlib.sha256(data).hexdigest()
         # The digest in the key keeps what another replica may have stored meanwhile apart.
         key = f"reports/{scan.scan_id}.{digest[:16]}.{form.value}"
         stored = ObjectRef(key=key, sha256=digest, size_bytes=len(data))
         await self._objects.put_bytes(stored.key, data)
         async with self._database.transaction() as transaction:
-            await storage.put_rendering(transaction.session, scan.scan_id, form, stored)
-        return stored
-
-    async def _identity(self, scan: ScanDetail) -> ReportIdentity:
-        """Return which report this is; the first format that is made decides for all."""
-        async with self._database.read() as session:
-            identity = await storage.find_identity(session, scan.scan_id)
-        if identity is not None:
-            return identity
-        fresh = ReportIdentity(id=str(uuid4()), generated_at=now(), fumehood_version=_VERSION)
-        async with self._database.transaction() as transaction:
-            await storage.insert_identity(transaction.session, scan, fresh)
-            return await storage.find_identity(transaction.session, scan.scan_id) or fresh
+            agreed = await storage.claim_identity(transaction.session, scan, identity)
+            if agreed.id == identity.id:
+                await storage.put_rendering(transaction.session, scan.scan_id, form, stored)
+                return stored
+        await self._objects.delete(stored.key)
+        return await self._make(scan, form, agreed)

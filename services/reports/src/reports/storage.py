@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -12,18 +14,26 @@ from shared.clock import aware, now
 from shared.database import insert
 from shared.events import ObjectRef, ReportFormat
 
+_IDENTITY = (REPORTS.c.report_id, REPORTS.c.generated_at, REPORTS.c.fumehood_version)
+_PLACE = (RENDERINGS.c.object_key, RENDERINGS.c.sha256, RENDERINGS.c.size_bytes)
 
-async def find_identity(session: AsyncSession, scan_id: str) -> ReportIdentity | None:
-    """Return which report belongs to the scan, if one was begun."""
-    columns = (REPORTS.c.report_id, REPORTS.c.generated_at, REPORTS.c.fumehood_version)
-    row = (await session.execute(sa.select(*columns).where(REPORTS.c.scan_id == scan_id))).one_or_none()
+
+async def find_report(
+    session: AsyncSession, scan_id: str, form: ReportFormat
+) -> tuple[ReportIdentity | None, ObjectRef | None]:
+    """Return which report belongs to the scan, if one was begun, and where a format of it is stored, if it was made."""
+    of_form = (RENDERINGS.c.scan_id == REPORTS.c.scan_id) & (RENDERINGS.c.format == form)
+    query = sa.select(*_IDENTITY, *_PLACE).select_from(REPORTS.outerjoin(RENDERINGS, of_form))
+    row = (await session.execute(query.where(REPORTS.c.scan_id == scan_id))).one_or_none()
     if row is None:
-        return None
-    return ReportIdentity(id=row.report_id, generated_at=aware(row.generated_at), fumehood_version=row.fumehood_version)
+        return None, None
+    made = row.object_key is not None
+    stored = ObjectRef(key=row.object_key, sha256=row.sha256, size_bytes=row.size_bytes) if made else None
+    return _identity(row), stored
 
 
-async def insert_identity(session: AsyncSession, scan: ScanDetail, identity: ReportIdentity) -> None:
-    """Record which report belongs to the scan, unless another replica was first."""
+async def claim_identity(session: AsyncSession, scan: ScanDetail, identity: ReportIdentity) -> ReportIdentity:
+    """Record which report belongs to the scan and return it: this one, unless another was recorded first."""
     values = {
         "scan_id": scan.scan_id,
         "report_id": identity.id,
@@ -32,15 +42,10 @@ async def insert_identity(session: AsyncSession, scan: ScanDetail, identity: Rep
         "fumehood_version": identity.fumehood_version,
         "generated_at": identity.generated_at,
     }
-    await session.execute(insert(session, REPORTS).values(values).on_conflict_do_nothing())
-
-
-async def find_rendering(session: AsyncSession, scan_id: str, form: ReportFormat) -> ObjectRef | None:
-    """Return where a format of the report is stored, if it was made."""
-    columns = (RENDERINGS.c.object_key, RENDERINGS.c.sha256, RENDERINGS.c.size_bytes)
-    query = sa.select(*columns).where(RENDERINGS.c.scan_id == scan_id, RENDERINGS.c.format == form)
-    row = (await session.execute(query)).one_or_none()
-    return ObjectRef(key=row.object_key, sha256=row.sha256, size_bytes=row.size_bytes) if row else None
+    statement = insert(session, REPORTS).values(values)
+    # Changes nothing, but only a row that is written is returned.
+    statement = statement.on_conflict_do_update(index_elements=["scan_id"], set_={"scan_id": scan.scan_id})
+    return _identity((await session.execute(statement.returning(*_IDENTITY))).one())
 
 
 async def put_rendering(session: AsyncSession, scan_id: str, form: ReportFormat, stored: ObjectRef) -> None:
@@ -53,3 +58,7 @@ async def put_rendering(session: AsyncSession, scan_id: str, form: ReportFormat,
     }
     statement = insert(session, RENDERINGS).values(scan_id=scan_id, format=form, **place)
     await session.execute(statement.on_conflict_do_update(index_elements=["scan_id", "format"], set_=place))
+
+
+def _identity(row: Any) -> ReportIdentity:
+    return ReportIdentity(id=row.report_id, generated_at=aware(row.generated_at), fumehood_version=row.fumehood_version)
