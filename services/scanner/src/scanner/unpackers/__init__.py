@@ -24,6 +24,7 @@ from scanner.unpackers.rar import RarUnpacker
 from scanner.unpackers.rtf import RtfUnpacker
 from scanner.unpackers.sevenzip import SevenZipUnpacker
 from scanner.unpackers.shortcut import ShortcutUnpacker
+from scanner.unpackers.spreadsheet import BinarySheetUnpacker
 from scanner.unpackers.tar import TarUnpacker
 from scanner.unpackers.tnef import TnefUnpacker
 from scanner.unpackers.zip import ZipUnpacker
@@ -39,6 +40,7 @@ _ALL: tuple[Unpacker, ...] = (
     *LIBARCHIVE,
     OleUnpacker(),
     OfficePartUnpacker(),
+    BinarySheetUnpacker(),
     RtfUnpacker(),
     PdfUnpacker(),
     PictureDecoder(),

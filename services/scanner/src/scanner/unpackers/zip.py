@@ -87,7 +87,7 @@ class ZipUnpacker:
             return
         sink.check_room()
         if _MACRO_SHEETS in member.filename.lower():
-            sink.sign(Sign.XLM_MACRO)  # also the binary sheets of xlsb, which no unpacker reads
+            sink.sign(Sign.XLM_MACRO)  # also sheets that no unpacker can read
         if member.flag_bits & _ENCRYPTED_FLAG:
             trial.store(member, sink)
             return

@@ -1,0 +1,131 @@
+"""Sheets of binary workbooks (xlsb, [MS-XLSB]): what their macros say.
+
+A workbook may keep its sheets of macros under any name, so a sheet counts as one also by what it calls.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from scanner.unpackers.base import GapReason, Sink, read_bounded
+from scanner.unpackers.signs import Sign
+from scanner.unpackers.spreadsheet.formulas import Formula, address
+
+MAX_PARSED_BYTES = 64 * 1024 * 1024
+MAX_RECORDS = 2_000_000
+MAX_TOKENS = 1_000_000
+_MACRO_SHEETS = "macrosheets/"
+# The record that begins a sheet, and its size, 0; more than one byte may say so.
+_BEGINNINGS = tuple(b"\x81\x01" + b"\x80" * more + b"\0" for more in range(4))
+_ROW, _TEXT_CELL, _TEXT_FORMULA = 0, 6, 8
+# Bytes of the result between cell and formula: of a number, a truth value, an error.
+_FORMULAS = {9: 8, 10: 1, 11: 1}
+# Bytes before the formula: the area alone, the area with flags.
+_AREA_FORMULAS = {427: 16, 426: 17}
+_CELL_BYTES, _FLAGS_BYTES = 8, 2
+_RELATIVE = 0xC000
+
+
+class BinarySheetUnpacker:
+    """Makes the formulas and texts of a sheet of macros a child. Of other sheets nothing is kept."""
+
+    name = "binary sheet"
+    labels: frozenset[str] = frozenset()
+    whole: frozenset[str] = frozenset()
+
+    def recognises(self, head: bytes, tail: bytes) -> bool:  # noqa: ARG002 -- the head tells
+        """Whether it begins with the record that begins a sheet."""
+        return head.startswith(_BEGINNINGS)
+
+    def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:
+        """Store the formulas where macros are called, or where the name says that it holds macros."""
+        sheet = _Sheet(read_bounded(source, MAX_PARSED_BYTES, "searched for macros", sink))
+        lines = list(sheet.lines())
+        if sheet.acts or _MACRO_SHEETS in name.lower():
+            sink.sign(Sign.XLM_MACRO)
+            sink.store("macro formulas.txt", "Excel 4.0 macro", ["\n".join(lines).encode("utf-8", "replace")], (), "")
+        if sheet.full:
+            detail = "The sheet is larger than the limit; the rest was not searched for macros."
+            sink.gap(GapReason.LIMIT_REACHED, detail)
+        if sheet.damaged:
+            sink.gap(GapReason.ERROR, "The sheet is damaged or cut off.")
+
+
+class _Sheet:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._row = 0
+        self._tokens = 0
+        self.acts = self.full = self.damaged = False
+        """Whether formulas call what only macros have; whether there is more than was read."""
+
+    def lines(self) -> Iterator[str]:
+        """Yield the cells with formulas and texts, each with its name."""
+        for kind, start, end in self._records():
+            try:
+                line = self._line(kind, self._data[start:end])
+            except struct.error:
+                self.damaged = True
+            else:
+                if line is not None:
+                    yield line
+
+    def _records(self) -> Iterator[tuple[int, int, int]]:
+        """Yield kind, start and end of the records (2.1.4) as far as the limits allow."""
+        position = 0
+        for _ in range(MAX_RECORDS):
+            if position >= len(self._data) or self.full:
+                return
+            kind, position = self._number(position, 2)
+            size, position = self._number(position, 4)
+            if position + size > len(self._data):
+                self.damaged = True
+                return
+            yield kind, position, position + size
+            position += size
+        self.full = True
+
+    def _number(self, position: int, most: int) -> tuple[int, int]:
+        """Return a number of seven bits a byte, the lowest first, and where it ends."""
+        number = 0
+        for place, byte in enumerate(self._data[position : position + most]):
+            number |= (byte & 0x7F) << 7 * place
+            if byte < 0x80:
+                return number, position + place + 1
+        return number, position + most
+
+    def _line(self, kind: int, record: bytes) -> str | None:
+        if kind == _ROW:
+            (self._row,) = struct.unpack_from("<L", record)
+        elif kind == _TEXT_CELL:
+            (size,) = struct.unpack_from("<L", record, _CELL_BYTES)
+            text = record[_CELL_BYTES + 4 : _CELL_BYTES + 4 + 2 * size].decode("utf-16-le", "replace")
+            return f"{self._cell(record)}: {text}"
+        elif kind == _TEXT_FORMULA:
+            (size,) = struct.unpack_from("<L", record, _CELL_BYTES)
+            return f"{self._cell(record)}: ={self._formula(record, _CELL_BYTES + 4 + 2 * size + _FLAGS_BYTES)}"
+        elif kind in _FORMULAS:
+            return f"{self._cell(record)}: ={self._formula(record, _CELL_BYTES + _FORMULAS[kind] + _FLAGS_BYTES)}"
+        elif kind in _AREA_FORMULAS:
+            row, column = struct.unpack_from("<L4xL", record)
+            return f"{_name(row, column)}: ={self._formula(record, _AREA_FORMULAS[kind])}"
+        return None
+
+    def _cell(self, record: bytes) -> str:
+        return _name(self._row, struct.unpack_from("<L", record)[0])
+
+    def _formula(self, record: bytes, start: int) -> str:
+        (size,) = struct.unpack_from("<L", record, start)
+        formula = Formula(record[start + 4 : start + 4 + size])
+        self.damaged |= start + 4 + size > len(record)
+        self._tokens += formula.count
+        self.acts |= formula.acts
+        self.damaged |= formula.damaged
+        self.full |= self._tokens > MAX_TOKENS
+        return formula.text()
+
+
+def _name(row: int, column: int) -> str:
+    return address(row, column & ~_RELATIVE | _RELATIVE)
