@@ -14,18 +14,18 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 from opentelemetry import propagate
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import Insert as PostgresqlInsert
+from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
+from shared import sqlite
 from shared.clock import now
 from shared.errors import UnavailableError
 from shared.events import Event
 from shared.messaging.tables import OUTBOX, PROCESSED_EVENTS
 
 _OVERFLOW = 5
-_POSTGRESQL_READS = {"isolation_level": "AUTOCOMMIT"}
-_SQLITE_READS = {"sqlite_begin": False}
 
 
 class Transaction:
@@ -68,7 +68,9 @@ class Database:
         self.schema = schema
         self.engine = _create_engine(url, schema, pool_size)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
-        self._reading = self.engine.execution_options(**_SQLITE_READS if self.is_sqlite else _POSTGRESQL_READS)
+        self._reading = self.engine.execution_options(
+            **sqlite.NO_TRANSACTION if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        )
         self.on_events_committed: Callable[[], None] = lambda: None
         self._writer = asyncio.Lock()
 
@@ -103,9 +105,9 @@ class Database:
         await self.engine.dispose()
 
 
-def insert(session: AsyncSession, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+def insert(session: AsyncSession, table: sa.Table) -> PostgresqlInsert | SqliteInsert:
     """Return an insert that can say what to do on a conflict, which each database has in its own dialect."""
-    return sqlite.insert(table) if session.get_bind().dialect.name == "sqlite" else postgresql.insert(table)
+    return SqliteInsert(table) if session.get_bind().dialect.name == "sqlite" else PostgresqlInsert(table)
 
 
 class _unavailable_when_disconnected:  # noqa: N801 - reads as a phrase in `with`
@@ -121,30 +123,12 @@ class _unavailable_when_disconnected:  # noqa: N801 - reads as a phrase in `with
 
 
 def _create_engine(url: str, schema: str, pool_size: int) -> AsyncEngine:
-    if not url.startswith("sqlite"):
-        return create_async_engine(
-            url,
-            pool_size=pool_size,
-            max_overflow=_OVERFLOW,
-            pool_pre_ping=True,
-            connect_args={"server_settings": {"search_path": schema, "application_name": f"fumehood-{schema}"}},
-        )
-    # No overflow: a connection beyond the pool would be opened, with its thread, for one use.
-    connect_args = {"timeout": 30, "isolation_level": None}
-    engine = create_async_engine(url, pool_size=pool_size + _OVERFLOW, max_overflow=0, connect_args=connect_args)
-
-    @sa.event.listens_for(engine.sync_engine, "connect")
-    def set_pragmas(connection: Any, _record: object) -> None:
-        cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    # The driver's own transaction handling is off; a writer takes its lock at once,
-    # because a read that turns into a write cannot wait for the lock.
-    @sa.event.listens_for(engine.sync_engine, "begin")
-    def begin(connection: sa.Connection) -> None:
-        if connection.get_execution_options().get("sqlite_begin", True):
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
+    if url.startswith("sqlite"):
+        return sqlite.create_engine(url, pool_size + _OVERFLOW)
+    return create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=_OVERFLOW,
+        pool_pre_ping=True,
+        connect_args={"server_settings": {"search_path": schema, "application_name": f"fumehood-{schema}"}},
+    )
