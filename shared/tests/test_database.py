@@ -48,4 +48,4 @@ async def test_each_statement_of_a_read_is_a_transaction_of_its_own(database: Da
     async with database.read() as session:
         begun = [await session.scalar(sa.select(sa.func.now())) for _ in range(2)]
 
-    assert begun[0] < begun[1]
+    assert begun[0] != begun[1]
