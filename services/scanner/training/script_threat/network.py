@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from script_threat.linear import LinearModel
 from script_threat.ngrams import BUCKETS, SIZES, multiplier
 from script_threat.preprocessing import ALIGNMENT, PADDING_TOKEN
-from script_threat.segments import MEMBERSHIP, OFFSETS
+from script_threat.segments import ENDS, FLOOR, MEMBERSHIP, OFFSETS, PADDING_COSTS, STEEPNESS
 
 NEVER = -1e4  # the logit of a part that holds nothing
 
@@ -73,10 +73,18 @@ class ExportedNetwork(nn.Module):
     """Tokens, int32 [N, L], to score [N] and evidence [N, L / ALIGNMENT]: the mean of a regression and networks.
 
     The hidden layers of the networks stand side by side in one table of half precision, the votes in a last column.
+    `line` is the logit from which scripts are malicious (`segments.py`).
     """
 
-    def __init__(self, linear: LinearModel, networks: list[PresenceNetwork], sizes: tuple[int, ...] = SIZES) -> None:
+    def __init__(
+        self,
+        linear: LinearModel,
+        networks: list[PresenceNetwork],
+        sizes: tuple[int, ...] = SIZES,
+        line: float = -NEVER,
+    ) -> None:
         super().__init__()
+        self.line = line
         share = 1 / (1 + len(networks))
         self.sizes = sizes
         votes, bias = torch.from_numpy(linear.weights).unsqueeze(1) * share, torch.tensor([linear.bias * share])
@@ -93,9 +101,11 @@ class ExportedNetwork(nn.Module):
         self.bias = nn.Parameter(bias)
         self.membership = nn.Parameter(torch.from_numpy(MEMBERSHIP), requires_grad=False)
         self.offsets = nn.Parameter(torch.from_numpy(OFFSETS), requires_grad=False)
+        self.ends = nn.Parameter(torch.from_numpy(ENDS), requires_grad=False)
+        self.padding_costs = nn.Parameter(torch.from_numpy(PADDING_COSTS), requires_grad=False)
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """The largest logit of each window's parts, and what each block added to it."""
+        """The largest logit of each window's parts, less where other text would lower it, and what each block added."""
         blocks, counts = self.blocks(tokens)
         parts = self.membership[:, : blocks.shape[1]]
         held = torch.matmul(counts, parts.T)  # [N, parts]: different n-grams
@@ -105,7 +115,13 @@ class ExportedNetwork(nn.Module):
         logits = sums[:, :, -1] + torch.matmul(torch.relu(before), self.output) + self.bias - self.offsets
         whole = torch.arange(len(self.offsets)) == 0
         logits = torch.where((held > 0) | whole, logits, torch.full_like(logits, NEVER))
+        filled = (counts > 0).sum(dim=1)
+        inside = self.ends <= filled.unsqueeze(1)
+        padded = torch.where(inside, logits, torch.full_like(logits, NEVER)).amax(dim=1)
+        padded = torch.maximum(padded, logits[:, 0] - self.padding_costs[filled])
+        logits = torch.where(whole, logits, logits - STEEPNESS * torch.relu(FLOOR - logits))
         score, best = logits.max(dim=1)
+        score = torch.minimum(score, padded.clamp(min=self.line))
         chosen = best.reshape(-1, 1, 1)
         gains = self.output * (before.gather(1, chosen.expand(-1, 1, before.shape[2])).squeeze(1) > 0)
         gains = torch.cat([gains, torch.ones_like(score.unsqueeze(1))], dim=1)

@@ -1,7 +1,13 @@
 """Segments: the parts of a window that are scored by themselves, so that other text beside a script cannot dilute it.
 
-A window of 64 blocks is scored as a whole and in overlapping parts of 32, 16 and 8 blocks, each as if it were the
-window. The largest counts. A part costs `OFFSET` for each time it is halved: the largest of many is large by chance.
+A window of 64 blocks is scored as a whole and in overlapping parts of 48 to 8 blocks, each as if it were the window.
+The largest counts. A part costs `OFFSET` for each time it is halved: the largest of many is large by chance. Below
+`FLOOR`, where no verdict hangs on it, a part soon counts for nothing, so that long scripts do not rank above short ones
+by the number of their parts.
+
+A short script is a window of its own and pays no offset, but inside other text it would. So that padding cannot undo a
+malicious verdict, a short window counts as what padding would leave of it, as far as that is above the line from which
+scripts are malicious, or else as that line: its parts that hold nothing else, or itself less the cost of a part.
 """
 
 import math
@@ -15,8 +21,11 @@ from script_threat.preprocessing import ALIGNMENT, WINDOW, Bytes
 Matrix = npt.NDArray[np.float32]
 
 BLOCKS = WINDOW // ALIGNMENT
-STEPS = {64: 64, 32: 8, 16: 4, 8: 4}  # length of a part: distance between two, both in blocks
+STEPS = {64: 64, 48: 8, 32: 4, 24: 4, 16: 2, 12: 2, 8: 2}  # length of a part: distance between two, both in blocks
 OFFSET = 0.5  # of the logit
+FLOOR = 2.0  # a part's logit below this ...
+STEEPNESS = 4.0  # ... is lowered by this times what it lacks
+MIXED = 0.5  # of the logit: what text that shares a part with a script costs it
 BOUNDS = [
     (start, start + length) for length, step in STEPS.items() for start in range(0, BLOCKS - length + 1, step)
 ]  # the whole window comes first
@@ -35,7 +44,14 @@ def offsets() -> Matrix:
     return np.array([OFFSET * math.log2(BLOCKS / (end - start)) for start, end in BOUNDS], dtype=np.float32)
 
 
-MEMBERSHIP, OFFSETS = membership(), offsets()
+def padding_costs() -> Matrix:
+    """What other text around it costs a window of 0, 1, ... blocks, [BLOCKS + 1]."""
+    held = np.maximum(np.arange(BLOCKS + 1), min(STEPS))
+    return (OFFSET * np.log2(BLOCKS / held) + MIXED).astype(np.float32)
+
+
+MEMBERSHIP, OFFSETS, PADDING_COSTS = membership(), offsets(), padding_costs()
+ENDS = np.array([end for _, end in BOUNDS])
 
 
 def segment_logits(codes: Bytes, sizes: tuple[int, ...], weights: Matrix, bias: float) -> npt.NDArray[np.float64]:

@@ -1,9 +1,11 @@
-"""Benign scripts of nothing but data, made here: tables of numbers, colours, characters and words.
+"""Benign scripts of nothing but data, made here: tables of numbers, colours, characters and words, binary constants.
 
-Ordinary code keeps such tables (frequencies of characters, checksums, palettes, states of a parser). The collected
-benign scripts hold few, and without them a model takes every long row of numbers for an encoded payload.
+Ordinary code keeps such data (frequencies of characters, checksums, palettes, states of a parser, ranges of Unicode,
+compressed test data, WebAssembly modules). The collected benign scripts hold little of it, and without it a model takes
+every long row of numbers or escapes for an encoded payload.
 """
 
+import base64
 import hashlib
 import random
 
@@ -13,7 +15,9 @@ WORDS = (
     b"char freq order table model typical ratio map code point width entity lookup crc weights sample kernel matrix "
     b"level offset encoding data state class transition palette color score rank unicode latin cyrillic greek"
 ).split()
-LANGUAGES = {"python": 40, "javascript": 25, "php": 15, "html/hta": 8, "powershell": 6, "asp": 3, "jsp": 3}
+LANGUAGES = {
+    "python": 40, "javascript": 25, "php": 15, "html/hta": 8, "powershell": 6, "perl": 6, "asp": 3, "jsp": 3
+}  # fmt: skip
 CODES = ((b"0x%08x", 0, 2**32), (b"0x%04x", 0x80, 0x3000), (b"'#%06x'", 0, 2**24), (b"'\\u%04x'", 0x80, 0x3000))
 LARGEST = 40_000  # bytes of one script
 
@@ -31,10 +35,16 @@ def made_tables(count: int, seed: int = 11) -> list[Sample]:
 
 def table(language: str, rng: random.Random) -> bytes:
     """One table in the syntax of a language."""
+    forms = FORMS.get(language, ()) if rng.random() < 0.25 else ()
+    return rng.choice(forms or (rows_of_values,))(language, rng)
+
+
+def rows_of_values(language: str, rng: random.Random) -> bytes:
+    """Values between brackets, many or one to the line."""
     values = make_values(int(2 ** rng.uniform(5, 10.5)), rng)
     keyed = rng.random() < 0.25
     if keyed:
-        values = with_keys(values, b" => " if language == "php" else b": ", rng)
+        values = with_keys(values, b" => " if language in {"perl", "php"} else b": ", rng)
     rows = make_rows(values, 1 if keyed else rng.choice([8, 10, 16, 20]), rng)
     if language == "python" and rng.random() < 0.3:
         rows = [row + b"  # %02x" % (place % 256) for place, row in enumerate(rows)]
@@ -78,6 +88,53 @@ def make_rows(values: list[bytes], width: int, rng: random.Random) -> list[bytes
     return [indent + comma.join(values[first : first + width]) + b"," for first in range(0, len(values), width)]
 
 
+def listing(_language: str, rng: random.Random) -> bytes:
+    """Bare numbers, one to the line, as Perl keeps its ranges of Unicode."""
+    numbers = sorted(rng.sample(range(1_114_112), int(2 ** rng.uniform(5, 10.5))))
+    head = b"# %s\n\nreturn <<'END';\nV%d\n" % (b" ".join(rng.sample(WORDS, 8)), len(numbers))
+    return head + b"".join(b"%d\n" % number for number in numbers) + b"END\n"
+
+
+def constants(language: str, rng: random.Random) -> bytes:
+    """A name and a number on each line."""
+    start, end = {"python": (b"", b"")}.get(language, (b"$", b";"))
+    opening = b"<?php\n" if language == "php" else b"import os\n" if rng.random() < 0.3 else b""
+    form = rng.choice([b"%.16f", b"%.3f", b"%d"])
+    rows = [
+        b"%s%s_%d = %s%s\n" % (start, rng.choice(WORDS), place, form % rng.uniform(-1e5, 1e5), end)
+        for place in range(rng.randint(20, 300))
+    ]
+    return opening + b"".join(rows)
+
+
+def binary(language: str, rng: random.Random) -> bytes:
+    """Bytes as a literal: escaped, as hexadecimal digits or in base64."""
+    data = rng.choice([b"\0asm\1\0\0\0", b"BZh91AY&SY", b"\xfd7zXZ\0", b"\x89PNG\r\n\x1a\n", b"0\x82", b""])
+    data += rng.randbytes(int(2 ** rng.uniform(7, 12)))
+    name = b"_".join(rng.sample(WORDS, 2))
+    width = rng.choice([16, 24, 48])
+    parts = [data[first : first + width] for first in range(0, len(data), width)]
+    if language == "javascript":
+        return b"const %s = '%s';\n" % (name, base64.b64encode(data))
+    kind = rng.randrange(3)
+    if kind == 0:
+        rows = [repr(part).encode() for part in parts]
+    elif kind == 1:
+        rows = [b"'%s'" % part.hex().encode() for part in parts]
+    else:
+        rows = [b"'%s'" % base64.b64encode(part) for part in parts]
+    return b"%s = (\n    %s\n)\n" % (name.upper(), b"\n    ".join(rows))
+
+
+FORMS = {
+    "python": (constants, constants, binary),
+    "javascript": (binary, rows_of_values),
+    "php": (constants,),
+    "perl": (listing,),
+    "powershell": (constants,),
+}
+
+
 def enclose(body: bytes, language: str, keyed: bool, rng: random.Random) -> bytes:  # noqa: FBT001 - a table's form
     """The rows as a whole script, or a part of one, of a language."""
     name = b"_".join(rng.sample(WORDS, rng.randint(1, 4)))
@@ -88,8 +145,8 @@ def enclose(body: bytes, language: str, keyed: bool, rng: random.Random) -> byte
     if language == "javascript":
         start = rng.choice([b"var ", b"const ", b"export const ", b"module.exports."])
         return b"%s%s = %s\n%s\n%s;\n" % (start, name, b"{" if keyed else b"[", body[:-1], b"}" if keyed else b"]")
-    if language == "php":
-        return b"<?php\n$%s = array(\n%s\n);\n" % (name, body)
+    if language in {"perl", "php"}:
+        return (b"<?php\n$%s = array(\n%s\n);\n" if language == "php" else b"@%s = (\n%s\n);\n") % (name, body)
     if language == "powershell":
         return b"$%s = @(\n%s\n)\n" % (name, body[:-1])
     if language == "html/hta":

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from script_threat.calibration import fit_platt, reliability
+from script_threat.calibration import Calibration, fit_platt, reliability
 from script_threat.card import Measurements, render_card
 from script_threat.costing import cpu_milliseconds, magika_runner
 from script_threat.dataset import Sample, read_samples
@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 HERE = Path(__file__).parent
 PROBED_SCRIPTS = 160  # malicious val scripts in the tests of robustness and evidence
+SUSPICIOUS_RATE, MALICIOUS_RATE = 0.01, 0.001  # of the benign val scripts exceed the thresholds
+LINE_MARGIN = 0.02  # of the logit
+ROUNDING = 1e-6  # of the score
 PADDING_SCRIPTS = 20  # benign val scripts per language to pad with
 
 
@@ -47,7 +50,7 @@ class TrainingOptions:
     linear: LinearOptions = field(default_factory=LinearOptions)
     fit: FitOptions = field(default_factory=FitOptions)
     networks: int = 1
-    tables: int = 400  # benign scripts of data, made
+    tables: int = 600  # benign scripts of data, made
     mined_windows: int = 4  # of each script, searched for the segments that decide
 
 
@@ -124,9 +127,32 @@ def count_rows(samples: list[Sample]) -> dict[str, tuple[int, int]]:
     return {language: (counts[language, 1], counts[language, 0]) for language, _ in counts}
 
 
-def above(threshold: float) -> float:
-    """The smallest score that exceeds a threshold: verdicts are given from this score on."""
-    return float(np.nextafter(threshold, 2.0))
+def above(logit: float, calibration: Calibration) -> float:
+    """A score that exceeds that of a logit by more than rounding: verdicts are given from this score on."""
+    return float(calibration.apply(np.array([logit]))[0]) + ROUNDING
+
+
+def line_of(benign_logits: Floats) -> float:
+    """The logit above which scripts are malicious, a little above that of the benign one at 0.1 %.
+
+    Scripts that `segments.py` keeps from being malicious stand on the line itself, above that benign one.
+    """
+    return threshold_at(benign_logits, MALICIOUS_RATE) + LINE_MARGIN
+
+
+def logits_of(model: Path, samples: list[Sample]) -> Floats:
+    """What the exported model says of each script, [samples]."""
+    session = open_model(model)
+    return np.array([inspect_script(session, sample.data).logit for sample in samples])
+
+
+def draw_line(network: ExportedNetwork, model: Path, val: list[Sample]) -> None:
+    """Export the model without and then with the logit from which its scripts are malicious (`segments.py`)."""
+    export_onnx(network, model)
+    benign = [sample for sample in val if sample.label == 0]
+    network.line = line_of(logits_of(model, benign))
+    logger.info("scripts are malicious above %.3f", network.line)
+    export_onnx(network, model)
 
 
 def measure(
@@ -135,10 +161,12 @@ def measure(
     """Everything the card and the manifest say, from the exported file alone."""
     session = open_model(model)
     labels, languages = labels_of(val), [sample.language for sample in val]
-    logits: Floats = np.array([inspect_script(session, sample.data).logit for sample in val])
+    logits = logits_of(model, val)
     calibration = fit_platt(labels, logits)
     scores = calibration.apply(logits)
-    suspicious, malicious = (above(threshold_at(scores[labels == 0], rate)) for rate in (0.01, 0.001))
+    benign = logits[labels == 0]
+    suspicious = above(threshold_at(benign, SUSPICIOUS_RATE), calibration)
+    malicious = above(line_of(benign), calibration)
 
     def score(data: bytes) -> float:
         return float(calibration.apply(np.array([inspect_script(session, data).logit]))[0])
@@ -193,5 +221,5 @@ def train_pack(options: TrainingOptions) -> None:
     train, val = read_samples(options.data, "train"), read_samples(options.data, "val")
     logger.info("%d rows to train on, %d to measure with", len(train), len(val))
     model = options.pack / "model.onnx"
-    export_onnx(fit_model(train, options), model)
+    draw_line(fit_model(train, options), model, val)
     write_pack(model, val, train, options)

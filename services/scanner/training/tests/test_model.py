@@ -16,7 +16,7 @@ from script_threat.linear import LinearModel, presence_matrix  # noqa: E402 - as
 from script_threat.network import ExportedNetwork, NetworkOptions, PresenceNetwork  # noqa: E402 - as above
 from script_threat.ngrams import SIZES, hashed_ngrams  # noqa: E402 - as above
 from script_threat.preprocessing import WINDOW, normalise, window_starts  # noqa: E402 - as above
-from script_threat.segments import OFFSETS, segment_logits  # noqa: E402 - as above
+from script_threat.segments import FLOOR, OFFSETS, STEEPNESS, segment_logits  # noqa: E402 - as above
 from script_threat.windows import make_sets  # noqa: E402 - as above
 
 BIAS = -0.25
@@ -24,6 +24,11 @@ SCRIPT = b"import os\nfor name in os.listdir('.'):\n    print(name, os.stat(name
 ODD = b"".join(b"%x" % (7919**power) for power in range(1, 40))
 MIXED = SCRIPT * 60 + ODD + SCRIPT * 60
 BODIES = [MIXED, SCRIPT, SCRIPT * 200, b"x", SCRIPT.decode().encode("utf-16")]
+
+
+def heard(logit: float) -> float:
+    """What a part's logit counts for."""
+    return logit - STEEPNESS * max(0.0, FLOOR - logit)
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +75,10 @@ def test_the_graph_scores_parts_as_mining_does(linear: LinearModel, tmp_path: Pa
         script = normalise(data)
         starts = window_starts(len(script.codes))
         scores, _ = run_windows(session, script, starts)
-        expected = [
-            segment_logits(script.codes[start : start + WINDOW], SIZES, linear.weights, linear.bias).max()
-            for start in starts
+        logits = [
+            segment_logits(script.codes[start : start + WINDOW], SIZES, linear.weights, linear.bias) for start in starts
         ]
+        expected = [max(row[0], heard(row[1:].max())) for row in logits]
         assert scores == pytest.approx(expected, abs=0.01)
 
 
@@ -82,7 +87,9 @@ def test_evidence_adds_up_to_the_score(network: PresenceNetwork, session: ort.In
     scores, evidence = run_windows(session, script, window_starts(len(script.codes)))
     rest = (float(network.output.bias.detach()[0]) + BIAS) / 2
     for score, row in zip(scores, evidence, strict=True):
-        assert min(abs(float(row.sum()) - offset - (score - rest)) for offset in set(OFFSETS.tolist())) < 0.01
+        logit = float(row.sum()) + rest
+        counted = [logit, *(heard(logit - offset) for offset in set(OFFSETS[1:].tolist()))]
+        assert min(abs(score - value) for value in counted) < 0.01
 
 
 def test_other_text_beside_a_script_does_not_dilute_it(linear: LinearModel, tmp_path: Path) -> None:
@@ -97,6 +104,27 @@ def test_other_text_beside_a_script_does_not_dilute_it(linear: LinearModel, tmp_
         assert padded.logit > alone * 0.75
         begin = data.index(ODD)
         assert all(begin - 64 <= part.start < begin + len(ODD) for part in padded.evidence[:3])
+
+
+@pytest.mark.parametrize("below", [0.2, 8.0])
+def test_other_text_cannot_undo_a_malicious_verdict(linear: LinearModel, tmp_path: Path, below: float) -> None:
+    path = tmp_path / "model.onnx"
+    weights = np.zeros(len(linear.weights), dtype=np.float32)
+    weights[hashed_ngrams(normalise(ODD).codes, SIZES)] = 1.0
+    model = LinearModel(weights, BIAS)
+    export_onnx(ExportedNetwork(model, []), path)
+    free = inspect_script(open_model(path), ODD).logit
+    line = np.float32(free - below)
+    export_onnx(ExportedNetwork(model, [], line=float(line)), path)
+    alone, *padded = (
+        inspect_script(open_model(path), data).logit for data in (ODD, ODD + SCRIPT * 800, SCRIPT * 800 + ODD)
+    )
+    if below > 1:
+        assert line < alone < free
+        assert all(logit > line for logit in padded)
+    else:
+        assert alone == line
+        assert all(logit < line for logit in padded)
 
 
 def test_a_longer_batch_does_not_change_a_window(session: ort.InferenceSession) -> None:

@@ -1,4 +1,10 @@
-from script_threat.tables import LANGUAGES, made_tables
+import ast
+import random
+import re
+
+from script_threat.tables import LANGUAGES, binary, made_tables
+
+LITERAL = re.compile(rb"'[^'\n]*'|\"[^\"\n]*\"")
 
 
 def test_tables_repeat_with_their_seed() -> None:
@@ -15,6 +21,10 @@ def test_tables_are_benign_and_differ() -> None:
 
 def test_tables_hold_mostly_values() -> None:
     for sample in made_tables(60):
-        lines = sample.data.splitlines()
-        assert len(lines) >= 3
-        assert sum(line.rstrip().endswith((b",", b"</tr>", b"_")) or b"# " in line for line in lines) > len(lines) / 4
+        words = re.findall(rb"[a-z_]{3,}", LITERAL.sub(b"", sample.data.lower()))
+        assert len(words) * 8 < len(sample.data)
+
+
+def test_binary_constants_say_what_they_are() -> None:
+    made = [binary("python", random.Random(seed)) for seed in range(20)]
+    assert all(isinstance(ast.literal_eval(data.decode().split(" = ", 1)[1]), str | bytes) for data in made)
