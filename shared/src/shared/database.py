@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
 from typing import Any, cast
 from uuid import uuid4
 
@@ -24,6 +25,8 @@ from shared.clock import now
 from shared.errors import UnavailableError
 from shared.events import Event
 from shared.messaging.tables import OUTBOX, PROCESSED_EVENTS
+
+Insert = PostgresqlInsert | SqliteInsert
 
 _OVERFLOW = 5
 
@@ -41,23 +44,23 @@ class Transaction:
         headers: dict[str, str] = {}
         propagate.inject(headers)
         event_id = str(uuid4())
-        await self.session.execute(
-            sa.insert(OUTBOX).values(
-                event_id=event_id,
-                type=event.type,
-                source=self._source,
-                time=now(),
-                headers=headers,
-                body=event.model_dump_json().encode(),
-            )
-        )
+        row = {
+            "event_id": event_id,
+            "type": event.type,
+            "source": self._source,
+            "time": now(),
+            "headers": headers,
+            "body": event.model_dump_json().encode(),
+        }
+        await self.session.execute(sa.insert(OUTBOX), row)
         self.has_events = True
         return event_id
 
     async def first_time(self, event_id: str) -> bool:
         """Record that this service handles the event; False if it already did."""
-        mark = insert(self.session, PROCESSED_EVENTS).values(event_id=event_id, processed_at=now())
-        result = cast("sa.CursorResult[Any]", await self.session.execute(mark.on_conflict_do_nothing()))
+        statement = insert(self.session, PROCESSED_EVENTS).on_conflict_do_nothing()
+        mark = {"event_id": event_id, "processed_at": now()}
+        result = cast("sa.CursorResult[Any]", await self.session.execute(statement, mark))
         return result.rowcount == 1
 
 
@@ -105,9 +108,17 @@ class Database:
         await self.engine.dispose()
 
 
-def insert(session: AsyncSession, table: sa.Table) -> PostgresqlInsert | SqliteInsert:
-    """Return an insert that can say what to do on a conflict, which each database has in its own dialect."""
-    return SqliteInsert(table) if session.get_bind().dialect.name == "sqlite" else PostgresqlInsert(table)
+def insert(session: AsyncSession, table: sa.Table) -> Insert:
+    """Return an insert that can say what to do on a conflict, which each database has in its own dialect.
+
+    Values are best given where it is executed: a statement that holds none need not be built anew for each row.
+    """
+    return _insert(session.get_bind().dialect.name, table)
+
+
+@cache
+def _insert(dialect: str, table: sa.Table) -> Insert:
+    return SqliteInsert(table) if dialect == "sqlite" else PostgresqlInsert(table)
 
 
 class _unavailable_when_disconnected:  # noqa: N801 - reads as a phrase in `with`

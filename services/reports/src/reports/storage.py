@@ -42,22 +42,26 @@ async def claim_identity(session: AsyncSession, scan: ScanDetail, identity: Repo
         "fumehood_version": identity.fumehood_version,
         "generated_at": identity.generated_at,
     }
-    statement = insert(session, REPORTS).values(values)
+    statement = insert(session, REPORTS)
     # Changes nothing, but only a row that is written is returned.
-    statement = statement.on_conflict_do_update(index_elements=["scan_id"], set_={"scan_id": scan.scan_id})
-    return _identity((await session.execute(statement.returning(*_IDENTITY))).one())
+    same = {"scan_id": statement.excluded.scan_id}
+    statement = statement.on_conflict_do_update(index_elements=["scan_id"], set_=same)
+    return _identity((await session.execute(statement.returning(*_IDENTITY), values)).one())
 
 
 async def put_rendering(session: AsyncSession, scan_id: str, form: ReportFormat, stored: ObjectRef) -> None:
     """Record where a format of the report is stored from now on."""
-    place = {
+    values = {
+        "scan_id": scan_id,
+        "format": form,
         "object_key": stored.key,
         "sha256": stored.sha256,
         "size_bytes": stored.size_bytes,
         "rendered_at": now(),
     }
-    statement = insert(session, RENDERINGS).values(scan_id=scan_id, format=form, **place)
-    await session.execute(statement.on_conflict_do_update(index_elements=["scan_id", "format"], set_=place))
+    statement = insert(session, RENDERINGS)
+    statement = statement.on_conflict_do_update(index_elements=["scan_id", "format"], set_=dict(statement.excluded))
+    await session.execute(statement, values)
 
 
 def _identity(row: Any) -> ReportIdentity:

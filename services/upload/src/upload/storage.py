@@ -17,7 +17,7 @@ from upload.schema import FILES, SUBMISSIONS
 async def insert_file(session: AsyncSession, file: ObjectRef) -> None:
     """Record the file unless it is known already."""
     values = {"sha256": file.sha256, "size_bytes": file.size_bytes, "object_key": file.key, "first_seen_at": now()}
-    await session.execute(insert(session, FILES).values(values).on_conflict_do_nothing())
+    await session.execute(insert(session, FILES).on_conflict_do_nothing(), values)
 
 
 async def insert_submission(
@@ -28,12 +28,8 @@ async def insert_submission(
         "options": options.model_dump(mode="json"),
         "idempotency_key": idempotency_key,
     }
-    statement = (
-        insert(session, SUBMISSIONS)
-        .values(values)
-        .on_conflict_do_nothing(index_elements=["user_id", "idempotency_key"])
-    )
-    result = cast("sa.CursorResult[Any]", await session.execute(statement))
+    statement = insert(session, SUBMISSIONS).on_conflict_do_nothing(index_elements=["user_id", "idempotency_key"])
+    result = cast("sa.CursorResult[Any]", await session.execute(statement, values))
     return result.rowcount == 1
 
 

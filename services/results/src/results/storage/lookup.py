@@ -23,15 +23,22 @@ _OTHER_SCANS = 21
 _SUMMARY = [SCANS.c.submission_id.label("id"), *(SCANS.c[name] for name in ScanSummary.model_fields if name != "id")]
 
 
-async def find_scan(session: AsyncSession, submission_id: str) -> StoredScan | None:
-    """Return the current scan of a submission, with what is known of the others, latest first."""
+def _by_submission() -> sa.Select[Any]:
     asked = sa.func.coalesce(SCANS.c.requested_at, SCANS.c.submitted_at)
     # Documents may be large, and those of the others are not asked for.
     document = [sa.case((SCANS.c.is_current, SCANS.c[name])).label(name) for name in ("document", "document_ref")]
     query = sa.select(*_SUMMARY, SCANS.c.is_current, SCANS.c.started_at, SCANS.c.coverage_level, asked.label("asked"))
-    query = query.add_columns(*document).where(SCANS.c.submission_id == submission_id)
-    query = query.order_by(SCANS.c.is_current.desc(), asked.desc()).limit(1 + _OTHER_SCANS)
-    rows = (await session.execute(query)).mappings().all()
+    query = query.add_columns(*document).where(SCANS.c.submission_id == sa.bindparam("submission"))
+    return query.order_by(SCANS.c.is_current.desc(), asked.desc()).limit(1 + _OTHER_SCANS)
+
+
+# Built once, because no other is run as often.
+_BY_SUBMISSION = _by_submission()
+
+
+async def find_scan(session: AsyncSession, submission_id: str) -> StoredScan | None:
+    """Return the current scan of a submission, with what is known of the others, latest first."""
+    rows = (await session.execute(_BY_SUBMISSION, {"submission": submission_id})).mappings().all()
     if not rows or not rows[0]["is_current"]:
         return None
     row, reference = rows[0], rows[0]["document_ref"]

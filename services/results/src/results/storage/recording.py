@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from results.models import EndedScan, Ending, OverdueScan, ScanEvent
 from results.schema import ARTIFACTS, FINDINGS, RUNS, SCANS
 from shared.clock import aware, now
-from shared.database import insert
+from shared.database import Insert, insert
 from shared.events import FileUploadedV1, ScanCompletedV1, ScanFailedV1
 from shared.scan import Artifact, Coverage, CoverageLevel, ScanDocument, ScanStatus, Verdict
 
@@ -23,8 +24,9 @@ async def announce_scan(session: AsyncSession, event: FileUploadedV1) -> None:
     dates = {"submitted_at": aware(event.accepted_at), "deadline_at": aware(event.deadline_at)}
     queued = {"status": ScanStatus.QUEUED, "verdict": Verdict.UNKNOWN, "artifact_count": 0, "finding_count": 0}
     asked = dates | {"options": event.options.model_dump(mode="json")}
-    statement = insert(session, SCANS).values(_subject(event) | queued | _coverage(_NOT_LOOKED_AT) | asked)
-    await session.execute(statement.on_conflict_do_update(index_elements=["scan_id"], set_=asked))
+    statement = insert(session, SCANS)
+    statement = statement.on_conflict_do_update(index_elements=["scan_id"], set_=_given(statement, asked))
+    await session.execute(statement, _subject(event) | queued | _coverage(_NOT_LOOKED_AT) | asked)
 
 
 async def end_scan(session: AsyncSession, event: ScanCompletedV1 | ScanFailedV1, ending: Ending) -> EndedScan | None:
@@ -34,11 +36,12 @@ async def end_scan(session: AsyncSession, event: ScanCompletedV1 | ScanFailedV1,
     """
     terminal = _ending(ending)
     dates = {"submitted_at": aware(ending.started_at or ending.finished_at), "deadline_at": aware(ending.finished_at)}
-    statement = insert(session, SCANS).values(_subject(event) | terminal | dates)
+    statement = insert(session, SCANS)
     statement = statement.on_conflict_do_update(
-        index_elements=["scan_id"], set_=terminal, where=SCANS.c.finished_at.is_(None)
+        index_elements=["scan_id"], set_=_given(statement, terminal), where=SCANS.c.finished_at.is_(None)
     )
-    row = (await session.execute(statement.returning(SCANS.c.previous_verdict))).one_or_none()
+    values = _subject(event) | terminal | dates
+    row = (await session.execute(statement.returning(SCANS.c.previous_verdict), values)).one_or_none()
     if row is None:
         return None
     previous = Verdict(row.previous_verdict) if row.previous_verdict else None
@@ -84,6 +87,11 @@ async def claim_overdue(session: AsyncSession, moment: datetime, limit: int) -> 
 async def expire_scan(session: AsyncSession, scan_id: str, ending: Ending) -> None:
     """Record the terminal state of a scan that this transaction has claimed."""
     await session.execute(sa.update(SCANS).where(SCANS.c.scan_id == scan_id).values(_ending(ending)))
+
+
+def _given(statement: Insert, names: Iterable[str]) -> dict[str, sa.ColumnElement[Any]]:
+    """Return these columns as the row has them that could not be inserted."""
+    return {name: statement.excluded[name] for name in names}
 
 
 def _overdue(moment: datetime) -> tuple[sa.ColumnElement[bool], ...]:
