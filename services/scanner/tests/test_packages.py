@@ -107,6 +107,13 @@ async def test_a_setup_script_that_opens_connections_is_suspicious(scan: Scan, a
     assert document.verdict in {Verdict.SUSPICIOUS, Verdict.MALICIOUS}
 
 
+async def test_what_a_setup_script_says_in_comments_counts_for_nothing(scan: Scan, archives: Archives) -> None:
+    remarks = b"# cmdclass={}, urlopen(URL)\n  # exec(text)\n"
+    document = await scan("demo-1.0.tar.gz", archives.tar(SDIST | {"demo-1.0/setup.py": remarks + SETUP}, "w:gz"))
+
+    assert not labels(named(document, "setup.py"))
+
+
 async def test_a_module_that_opens_connections_is_not(scan: Scan, archives: Archives) -> None:
     document = await scan("demo-1.0.tar.gz", archives.tar(SDIST | {"demo-1.0/demo/core.py": ASKS_HOME}, "w:gz"))
 

@@ -46,6 +46,7 @@ _ACTS = {
     "py": _PYTHON, "pyw": _PYTHON, "pth": _PYTHON,
     "js": _JAVASCRIPT, "cjs": _JAVASCRIPT, "mjs": _JAVASCRIPT, "ts": _JAVASCRIPT,
 }  # fmt: skip
+_COMMENT_LINE = re.compile(r"^[ \t]{0,200}#.*", re.MULTILINE)
 # A quoted word with a dot or slash in it is taken for the name of a file.
 _PATH_SIGNS = frozenset("./\\")
 _QUOTED = re.compile(r"""["'`]([\w@./\\-]{1,300})["'`]""")
@@ -64,6 +65,8 @@ class InstallScriptReader(PackageReader):
         data = read_bounded(source, MAX_READ_BYTES, "read as an install script", sink)
         text = as_utf8(data).decode("utf-8", "replace")
         acts = _ACTS.get(name.rpartition(".")[2].lower(), _SHELL)
+        if acts is not _JAVASCRIPT:
+            text = _COMMENT_LINE.sub("", text)
         for fact, pattern in acts.items():
             if pattern.search(text):
                 sink.fact(fact)
