@@ -53,23 +53,66 @@ def rows_of_values(language: str, rng: random.Random) -> bytes:
 
 def make_values(count: int, rng: random.Random) -> list[bytes]:
     """The values of one table, all of a kind."""
-    kind = rng.randrange(11)
-    if kind == 0:
-        return [b"%4d" % value for value in rng.sample(range(1, count + 1), count)]
-    if kind == 1:
-        form = b"%%.%df" % rng.choice([3, 6, 12])
-        return [form % rng.uniform(-1, 1) for _ in range(count)]
-    if kind == 2:
-        return [b"(%d, %d)" % (rng.randrange(70_000), rng.randrange(70_000)) for _ in range(count)]
-    if kind == 3:
-        return [b'"%s"' % rng.choice(WORDS) for _ in range(count)]
-    if kind == 4:
-        return [b"%d" % rng.choice([255, 255, 254, 253, 252, rng.randrange(250)]) for _ in range(count)]
-    if kind in (5, 6):
-        form, least, most = b"%d", 0, rng.choice([2, 4, 10, 300, 2000, 6000, 40_000])
-    else:
-        form, least, most = rng.choice(CODES)
+    return rng.choice(KINDS)(count, rng)
+
+
+def order(count: int, rng: random.Random) -> list[bytes]:
+    """Every number once."""
+    return [b"%4d" % value for value in rng.sample(range(1, count + 1), count)]
+
+
+def fractions(count: int, rng: random.Random) -> list[bytes]:
+    """Numbers with a point."""
+    form = b"%%.%df" % rng.choice([3, 6, 12])
+    return [form % rng.uniform(-1, 1) for _ in range(count)]
+
+
+def pairs(count: int, rng: random.Random) -> list[bytes]:
+    """Two numbers each."""
+    return [b"(%d, %d)" % (rng.randrange(70_000), rng.randrange(70_000)) for _ in range(count)]
+
+
+def words(count: int, rng: random.Random) -> list[bytes]:
+    """Words in quotes."""
+    return [b'"%s"' % rng.choice(WORDS) for _ in range(count)]
+
+
+def classes(count: int, rng: random.Random) -> list[bytes]:
+    """Mostly the highest bytes, as for characters that do not occur."""
+    return [b"%d" % rng.choice([255, 255, 254, 253, 252, rng.randrange(250)]) for _ in range(count)]
+
+
+def numbers(count: int, rng: random.Random) -> list[bytes]:
+    """Numbers below a limit."""
+    most = rng.choice([2, 4, 10, 300, 2000, 6000, 40_000])
+    return [b"%d" % rng.randrange(most) for _ in range(count)]
+
+
+def codes(count: int, rng: random.Random) -> list[bytes]:
+    """Checksums, characters or colours."""
+    form, least, most = rng.choice(CODES)
     return [form % rng.randrange(least, most) for _ in range(count)]
+
+
+def mappings(count: int, rng: random.Random) -> list[bytes]:
+    """A number, what is done with it and what it becomes, as for international names of hosts."""
+    step = rng.randint(1, 40)
+    return [b"(0x%x, '%c', '%s')" % (place * step, rng.choice(b"MVXD3"), escapes(1, rng)) for place in range(count)]
+
+
+def escaped(count: int, rng: random.Random) -> list[bytes]:
+    """Strings of nothing but escapes, as generated lexers have them."""
+    return [b"'%s'" % escapes(rng.randint(4, 20), rng) for _ in range(max(1, count // 4))]
+
+
+KINDS = (order, fractions, pairs, words, classes, numbers, numbers, codes, codes, codes, codes, mappings, escaped)
+
+
+def escapes(count: int, rng: random.Random) -> bytes:
+    """Characters by their numbers."""
+    return b"".join(
+        b"\\u%04x" % rng.randrange(65536) if rng.random() < 0.5 else b"\\%o" % rng.randrange(128) for _ in range(count)
+    )
 
 
 def with_keys(values: list[bytes], mark: bytes, rng: random.Random) -> list[bytes]:
