@@ -1,7 +1,9 @@
 """The processes that make PDF: bounded in time and memory, cut off from files and network, replaced when they die."""
 
+import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from io import BytesIO
 from pathlib import Path
@@ -56,11 +58,30 @@ async def test_a_document_that_breaks_the_renderer_says_so(pool: PdfPool) -> Non
     assert await pool.render(PAGE)
 
 
-async def test_a_process_that_cannot_start_says_so(pool: PdfPool) -> None:
-    pool._memory_bytes = 32 << 20
+async def test_a_process_that_cannot_start_says_so(pool: PdfPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
 
     with pytest.raises(ReportNotMadeError, match="ended before it was done"):
         await pool.render(PAGE)
+
+
+async def test_too_little_memory_is_said_and_spoils_no_cache_of_fonts(
+    pool: PdfPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    settings = tmp_path / "fonts.conf"
+    settings.write_text(
+        f"<fontconfig><dir>/usr/share/fonts</dir><dir>/usr/local/share/fonts</dir><cachedir>{cache}</cachedir></fontconfig>"
+    )
+    monkeypatch.setenv("FONTCONFIG_FILE", str(settings))
+    pool._memory_bytes = 32 << 20
+
+    with pytest.raises(ReportNotMadeError):
+        await pool.render(PAGE)
+
+    # Without fonts it would warn; a process that could not read them would have noted that there are none.
+    process = await asyncio.create_subprocess_exec(sys.executable, "-W", "error", "-c", "import weasyprint")
+    assert await process.wait() == 0
 
 
 async def test_nothing_is_left_behind(pool: PdfPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

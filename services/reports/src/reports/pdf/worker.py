@@ -35,13 +35,13 @@ _FONTS = (
 def main() -> None:
     """Serve jobs until standard input ends. The first argument is the limit of memory, in bytes."""
     memory_bytes = int(sys.argv[1])
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.nice(_NICENESS)
     jobs = sys.stdin.buffer
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    _fonts()
+    _fonts()  # before the limit: what cannot read the machine's fonts for want of memory caches that there are none
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.nice(_NICENESS)
     while html := _read_job(jobs):
         status, content = _answer(html)
         answers.write(status + LENGTH.pack(len(content)) + content)
