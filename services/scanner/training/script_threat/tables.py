@@ -96,8 +96,15 @@ def codes(count: int, rng: random.Random) -> list[bytes]:
 
 def mappings(count: int, rng: random.Random) -> list[bytes]:
     """A number, what is done with it and what it becomes, as for international names of hosts."""
-    step = rng.randint(1, 40)
-    return [b"(0x%x, '%c', '%s')" % (place * step, rng.choice(b"MVXD3"), escapes(1, rng)) for place in range(count)]
+    step, literal = rng.randint(1, 40), rng.random() < 0.7
+    rows = []
+    for place in range(count):
+        result = chr(
+            rng.choice([rng.randrange(0x61, 0x7B), rng.randrange(0xA0, 0xD800), rng.randrange(0x1D400, 0x1F200)])
+        )
+        shown = result.encode() if literal else escapes(1, rng)
+        rows.append(b"(0x%x, '%c', '%s')" % (place * step, rng.choice(b"MMMVXD3"), shown))
+    return rows
 
 
 def escaped(count: int, rng: random.Random) -> list[bytes]:
@@ -170,7 +177,7 @@ def binary(language: str, rng: random.Random) -> bytes:
 
 
 FORMS = {
-    "python": (constants, constants, binary),
+    "python": (constants, binary),
     "javascript": (binary, rows_of_values),
     "php": (constants,),
     "perl": (listing,),

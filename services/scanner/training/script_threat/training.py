@@ -50,7 +50,7 @@ class TrainingOptions:
     linear: LinearOptions = field(default_factory=LinearOptions)
     fit: FitOptions = field(default_factory=FitOptions)
     networks: int = 1
-    tables: int = 600  # benign scripts of data, made
+    tables: int = 700  # benign scripts of data, made
     mined_windows: int = 4  # of each script, searched for the segments that decide
 
 
