@@ -147,7 +147,7 @@ def listing(_language: str, rng: random.Random) -> bytes:
 
 def constants(language: str, rng: random.Random) -> bytes:
     """A name and a number on each line."""
-    start, end = {"python": (b"", b"")}.get(language, (b"$", b";"))
+    start, end = (b"", b"") if language == "python" else (b"$", b";")
     opening = b"<?php\n" if language == "php" else b"import os\n" if rng.random() < 0.3 else b""
     form = rng.choice([b"%.16f", b"%.3f", b"%d"])
     rows = [

@@ -277,3 +277,13 @@ def read_bounded(source: BinaryIO, limit: int, done: str, sink: Sink) -> bytes:
     if source.read(1):
         sink.gap(GapReason.LIMIT_REACHED, f"Only the first {limit >> 20} MiB of the file were {done}.")
     return data
+
+
+def seven_bit_number(data: bytes, position: int, most: int) -> tuple[int, int]:
+    """Return a number of seven bits a byte, the lowest first, and where it ends, after `most` bytes at the latest."""
+    number = 0
+    for place, byte in enumerate(data[position : position + most]):
+        number |= (byte & 0x7F) << 7 * place
+        if byte < 0x80:
+            return number, position + place + 1
+    return number, position + most

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import BinaryIO
 
-from scanner.unpackers.base import GapReason, Sink, read_bounded
+from scanner.unpackers.base import GapReason, Sink, read_bounded, seven_bit_number
 from scanner.unpackers.programs.facts import printable
 from scanner.unpackers.programs.layout import Layout
 from scanner.unpackers.programs.resources import MAX_ENTRIES, MAX_FILES, RESOURCE_SET_MAGIC, file_in
@@ -118,14 +118,12 @@ class _ResourceSet:
         return printable(text.replace("/", "_"), _NAME_CHARACTERS), offset
 
     def _number(self, position: int) -> tuple[int, int]:
-        """Return a number of seven bits a byte, the lowest first, and where it ends."""
-        number = 0
-        for place, byte in enumerate(self._data[position : position + _NUMBER_BYTES]):
-            number |= (byte & 0x7F) << 7 * place
-            if byte < 0x80:
-                return number, position + place + 1
-        self.layout.damaged = True
-        return 0, position
+        """Return a number and where it ends; 0 where none ends in time."""
+        number, end = seven_bit_number(self._data, position, _NUMBER_BYTES)
+        if end > len(self._data) or self._data[end - 1] >= 0x80:
+            self.layout.damaged = True
+            return 0, position
+        return number, end
 
 
 def _last_array(value: bytes) -> bytes:

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from scanner.unpackers.base import GapReason, Sink, read_bounded
+from scanner.unpackers.base import GapReason, Sink, read_bounded, seven_bit_number
 from scanner.unpackers.signs import Sign
 from scanner.unpackers.spreadsheet.formulas import Formula, address
 
@@ -78,23 +78,14 @@ class _Sheet:
         for _ in range(MAX_RECORDS):
             if position >= len(self._data) or self.full:
                 return
-            kind, position = self._number(position, 2)
-            size, position = self._number(position, 4)
+            kind, position = seven_bit_number(self._data, position, 2)
+            size, position = seven_bit_number(self._data, position, 4)
             if position + size > len(self._data):
                 self.damaged = True
                 return
             yield kind, position, position + size
             position += size
         self.full = True
-
-    def _number(self, position: int, most: int) -> tuple[int, int]:
-        """Return a number of seven bits a byte, the lowest first, and where it ends."""
-        number = 0
-        for place, byte in enumerate(self._data[position : position + most]):
-            number |= (byte & 0x7F) << 7 * place
-            if byte < 0x80:
-                return number, position + place + 1
-        return number, position + most
 
     def _line(self, kind: int, record: bytes) -> str | None:
         if kind == _ROW:
