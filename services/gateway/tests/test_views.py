@@ -35,6 +35,7 @@ from shared.scan import (
     CoverageLevel,
     CoverageReason,
     DetectorInfo,
+    Excerpt,
     Finding,
     Location,
     PackageRole,
@@ -54,6 +55,9 @@ SHELL = views.Shell(
 )
 
 
+EXCERPT = Excerpt(before=HOSTILE, text=f"{HOSTILE}\n\t{HOSTILE}", after=HOSTILE)
+
+
 def gap(reason: CoverageReason, detail: str = "A detail.") -> Coverage:
     return Coverage(level=CoverageLevel.PARTIAL, gaps=(CoverageGap(reason=reason, detail=detail),))
 
@@ -65,7 +69,7 @@ def finding(verdict: Verdict = Verdict.MALICIOUS, *, shadow: bool = False, name:
         verdict=verdict,
         score=0.97,
         reason=HOSTILE,
-        locations=(Location(start=10, end=20, first_line=2, last_line=3, weight=0.4, label=HOSTILE),),
+        locations=(Location(start=10, end=20, first_line=2, last_line=3, weight=0.4, label=HOSTILE, excerpt=EXCERPT),),
         shadow=shadow,
         metadata={HOSTILE: HOSTILE},
     )
@@ -286,6 +290,13 @@ def test_committed_assets_are_what_the_build_gives(tmp_path: Path) -> None:
 
 def test_static_addresses_change_with_the_content() -> None:
     assert re.fullmatch(r"/static/css/app\.css\?v=[0-9a-f]{12}", static_url("css/app.css"))
+
+
+def test_detectors_that_found_something_are_counted_beside_those_that_cover_the_type() -> None:
+    root = artifact(0, None, Verdict.MALICIOUS, findings=(finding(name="one"), finding(name="two")))
+    scan = views.scan_view(facts(ScanStatus.COMPLETED, Verdict.MALICIOUS), document(root), None, NOW)
+    assert root.covered_by == ("rules",)
+    assert scan.stages[3].detail == "3 detectors ran"
 
 
 def test_the_byte_map_stays_within_its_width() -> None:

@@ -13,7 +13,16 @@ from reports.models import Report, ReportIdentity
 from reports.pdf.worker import to_pdf
 from reports.render import PAPER, SCREEN, render_json, render_paper, render_screen
 from shared.clients.results import ScanDetail
-from shared.scan import Coverage, CoverageGap, CoverageLevel, CoverageReason, PackageRole, Verdict
+from shared.scan import (
+    Coverage,
+    CoverageGap,
+    CoverageLevel,
+    CoverageReason,
+    Excerpt,
+    Location,
+    PackageRole,
+    Verdict,
+)
 from shared.testing.scans import (
     ACCEPTED_AT,
     RULES,
@@ -102,6 +111,8 @@ def _facts(report: Report) -> Iterable[str]:
         yield from (artifact.content_type.mime_type, artifact.origin)
         for finding in artifact.findings:
             yield from (finding.label, finding.reason, *(location.label or "" for location in finding.locations))
+            for excerpt in (location.excerpt for location in finding.locations if location.excerpt):
+                yield from (excerpt.before, excerpt.text, excerpt.after)
             yield from (f"{key}:{value}" for key, value in finding.metadata.items())
             yield f"{finding.score:.0%}" if finding.score is not None else ""
     for detector in report.detectors:
@@ -181,7 +192,9 @@ def _titles(outline: Iterable[Any]) -> Iterable[str]:
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 def test_a_hostile_name_does_nothing(name: str, make_scan: MakeScan) -> None:
-    finding = make_finding(label=name or "x", reason=name, metadata={name: name})
+    excerpt = Excerpt(before=name[:100], text=name[:300], after=name[:100])
+    place = Location(start=0, end=9, first_line=1, last_line=1, label=name, excerpt=excerpt)
+    finding = make_finding(label=name or "x", reason=name, metadata={name: name}, locations=(place,))
     document = make_document([make_artifact(name=name, origin=name or "x", findings=(finding,))])
     report = Report.of(make_scan(document, user_id=name), IDENTITY)
 

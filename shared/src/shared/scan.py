@@ -108,6 +108,18 @@ class DetectorInfo(Frozen):
     )
 
 
+class Excerpt(Frozen):
+    """The text at a location, and what stands beside it in the lines where it begins and ends.
+
+    As untrusted as the file it is from; controls other than tabs and line feeds are replaced.
+    """
+
+    before: str = Field(default="", max_length=100)
+    text: str = Field(max_length=300)
+    after: str = Field(default="", max_length=100)
+    cut: bool = Field(default=False, description="Whether the location is longer than what is shown of it.")
+
+
 class Location(Frozen):
     """Where in the artifact's bytes the evidence is."""
 
@@ -117,6 +129,7 @@ class Location(Frozen):
     last_line: int | None = None
     weight: float | None = Field(default=None, description="Share of the score this range drove, 0 to 1.")
     label: str | None = Field(default=None, description="Name of the evidence, e.g. a YARA pattern identifier.")
+    excerpt: Excerpt | None = Field(default=None, description="What stands there; of the first places in text only.")
 
 
 class Finding(Frozen):

@@ -12,7 +12,7 @@ from reports.models import Report
 from reports.pdf import PdfPool
 from reports.view import Limits, moment_text, view_of
 from shared.events import ReportFormat
-from shared.presentation.text import code_point, count_text, plain_name, runs, shorten, size_text
+from shared.presentation.text import LINE_CHARACTERS, code_point, count_text, plain_name, runs, shorten, size_text
 from shared.presentation.words import percent
 
 SCREEN = Limits(artifacts=1000, findings=300, locations=20)
@@ -67,16 +67,22 @@ def _environment() -> Environment:
         "plain_text": plain_name,
         "size": size_text,
         "visible": _visible,
+        "visible_lines": _visible_lines,
     }
     return environment
 
 
-def _visible(text: str) -> Markup:
-    """Return untrusted text as safe markup, hidden characters as the code points they are."""
+def _visible(text: str, kept: str = "") -> Markup:
+    """Return untrusted text as safe markup, hidden characters but those `kept` as the code points they are."""
     chip = Markup('<span class="code-point">{}</span>')
     return Markup("").join(
-        chip.format(code_point(piece)) if is_hidden else escape(piece) for piece, is_hidden in runs(text)
+        chip.format(code_point(piece)) if is_hidden else escape(piece) for piece, is_hidden in runs(text, kept)
     )
+
+
+def _visible_lines(text: str) -> Markup:
+    """Return a piece of a file as safe markup for a block that shows lines and tabs."""
+    return _visible(text, LINE_CHARACTERS)
 
 
 def _file_name(name: str, width: int) -> Markup:

@@ -25,7 +25,7 @@ from shared.presentation.words import (
     provider_text,
     verdict_sentence,
 )
-from shared.scan import Artifact, Coverage, DetectorInfo, Finding, Frozen, ScanStatus, Verdict
+from shared.scan import Artifact, Coverage, DetectorInfo, Excerpt, Finding, Frozen, ScanStatus, Verdict
 
 _DEEPEST_INDENT = 8
 _SECTIONS = 16
@@ -56,6 +56,7 @@ class LocationView(Frozen):
     place: str
     label: str | None
     weight: str | None
+    excerpt: Excerpt | None
 
 
 class FindingView(Frozen):
@@ -186,6 +187,7 @@ def _finding(artifact: Artifact, finding: Finding, limits: Limits) -> FindingVie
                 place=place_text(location),
                 label=location.label,
                 weight=None if location.weight is None else f"{percent(location.weight)}\N{NO-BREAK SPACE}%",
+                excerpt=location.excerpt,
             )
             for location in finding.locations[: limits.locations]
         ),

@@ -13,6 +13,7 @@ from scanner.content import ByteRange, hash_content
 from scanner.declared import DeclaredName, interpreter_type
 from scanner.detectors.base import Detector, Inspection, Subject, TypeName
 from scanner.errors import DetectorError, SandboxError
+from scanner.excerpts import with_excerpts
 from scanner.identify import TypeIdentifier
 from scanner.package_findings import package_findings, script_findings, weighed
 from scanner.packages import Package
@@ -144,6 +145,10 @@ class Walk:
             if covers and not detector.shadow:
                 node.gaps.extend(inspection.gaps)
                 node.covered_by.append(detector.info.name)
+        if node.findings:
+            node.findings = await asyncio.get_running_loop().run_in_executor(
+                self._tools.threads.files, with_excerpts, node.findings, subject.content
+            )
 
     async def _ask(self, detector: Detector, subject: Subject) -> Inspection:
         try:

@@ -13,6 +13,8 @@ from datetime import timedelta
 
 NAME_WIDTH = 72
 """Columns of a file name that are shown before its middle is cut out."""
+LINE_CHARACTERS = "\n\t"
+"""Hidden characters that a block of text shows by itself."""
 
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 # Letters and marks that draw nothing: Hangul fillers, the grapheme joiner, Braille blank, Mongolian separators.
@@ -35,11 +37,14 @@ def code_point(character: str) -> str:
     return f"U+{ord(character):04X}"
 
 
-def runs(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield the text in pieces: what can be shown as it is (False), and each hidden character by itself (True)."""
+def runs(text: str, kept: str = "") -> Iterator[tuple[str, bool]]:
+    """Yield the text in pieces: what can be shown as it is (False), and each hidden character by itself (True).
+
+    The characters of `kept` are not taken for hidden.
+    """
     start = 0
     for position, character in enumerate(text):
-        if not is_hidden(character):
+        if not is_hidden(character) or character in kept:
             continue
         if start < position:
             yield text[start:position], False

@@ -14,6 +14,7 @@ from shared.scan import (
     Coverage,
     CoverageLevel,
     DetectorInfo,
+    Excerpt,
     Finding,
     ImportedLibrary,
     Location,
@@ -40,6 +41,7 @@ TEXT = ContentType(
 ZIP = ContentType(
     label="zip", mime_type="application/zip", group="archive", description="Zip archive", score=0.99, is_text=False
 )
+EXCERPT = Excerpt(before="<?php ", text="eval($_REQUEST[1]);\n\texit", after="(); ?>")
 
 
 def make_finding(verdict: Verdict = Verdict.MALICIOUS, **changes: Any) -> Finding:
@@ -50,7 +52,7 @@ def make_finding(verdict: Verdict = Verdict.MALICIOUS, **changes: Any) -> Findin
         "verdict": verdict,
         "score": 0.97,
         "reason": "The code runs what a request sends it.",
-        "locations": (Location(start=6, end=32, first_line=1, last_line=2, weight=0.8, label="eval"),),
+        "locations": (Location(start=6, end=32, first_line=1, last_line=2, weight=0.8, label="eval", excerpt=EXCERPT),),
     }
     return Finding(**values | changes)
 

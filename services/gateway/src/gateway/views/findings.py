@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.views.verdicts import VerdictMark, verdict_mark
 from shared.presentation.words import percent, place_text, provider_text
-from shared.scan import Artifact, Finding, Frozen, Location, Verdict
+from shared.scan import Artifact, Excerpt, Finding, Frozen, Location, Verdict
 
 MAP_WIDTH = 1000
 """Units of the byte map: a drawing that is this wide stands for the whole artifact."""
@@ -20,6 +20,7 @@ class LocationView(Frozen):
     place: str
     label: str | None
     weight_percent: int | None
+    excerpt: Excerpt | None
     map_start: int
     map_width: int
     map_strength: str
@@ -89,6 +90,7 @@ def _location_view(location: Location, size_bytes: int) -> LocationView:
         place=place_text(location),
         label=location.label,
         weight_percent=None if location.weight is None else percent(location.weight),
+        excerpt=location.excerpt,
         map_start=min(round(location.start * MAP_WIDTH / total), MAP_WIDTH - width),
         map_width=width,
         map_strength=f"{strength:.2f}",

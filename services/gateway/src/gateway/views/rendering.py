@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import BaseModel
 
 from gateway.views.pages import curl_example
-from gateway.views.text import file_name, visible
+from gateway.views.text import file_name, visible, visible_lines
 from shared.presentation.text import count_text, plain_name, size_text
 
 PACKAGE_ROOT = Path(__file__).parent.parent
@@ -44,6 +44,7 @@ def environment() -> Environment:
         "plain_name": plain_name,
         "size": size_text,
         "visible": visible,
+        "visible_lines": visible_lines,
     }
     made.globals["static"] = static_url
     return made

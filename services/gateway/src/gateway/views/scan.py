@@ -271,11 +271,12 @@ def _stages(
 def _done_details(document: ScanDocument, mark: VerdictMark) -> tuple[str, ...]:
     inside = len(document.artifacts) - 1
     opened = _UNOPENED.isdisjoint(gap.reason for gap in document.root.coverage.gaps)
-    ran = {name for artifact in document.artifacts for name in artifact.covered_by}
+    covering = {name for artifact in document.artifacts for name in artifact.covered_by}
+    telling = {finding.detector.name for artifact in document.artifacts for finding in artifact.findings}
     return (
         "stored",
         document.root.content_type.description or document.root.content_type.label,
         f"{count_text(inside, 'file')} inside" if inside else "nothing inside" if opened else "not opened",
-        f"{count_text(len(ran), 'detector')} ran" if ran else "none covers this type",
+        f"{count_text(len(covering | telling), 'detector')} ran" if covering else "none covers this type",
         mark.label,
     )

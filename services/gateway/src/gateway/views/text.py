@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from markupsafe import Markup, escape
 
 from shared.clock import aware
-from shared.presentation.text import NAME_WIDTH, code_point, plain_name, runs, shorten
+from shared.presentation.text import LINE_CHARACTERS, NAME_WIDTH, code_point, plain_name, runs, shorten
 from shared.scan import Frozen
 
 
@@ -34,9 +34,14 @@ def file_name(name: str, width: int = NAME_WIDTH) -> Markup:
     return Markup('<bdi class="name" dir="ltr" title="{}">{}</bdi>').format(plain_name(name), shown)
 
 
-def visible(text: str) -> Markup:
-    """Return text as safe markup with every hidden character drawn as a chip that names it."""
-    return Markup("").join(_chip(piece) if hidden else escape(piece) for piece, hidden in runs(text))
+def visible(text: str, kept: str = "") -> Markup:
+    """Return text as safe markup with every hidden character, but those `kept`, drawn as a chip that names it."""
+    return Markup("").join(_chip(piece) if hidden else escape(piece) for piece, hidden in runs(text, kept))
+
+
+def visible_lines(text: str) -> Markup:
+    """Return a piece of a file as safe markup for a block that shows lines and tabs."""
+    return visible(text, LINE_CHARACTERS)
 
 
 def when(moment: datetime, now: datetime) -> When:

@@ -39,7 +39,7 @@ class EicarDetector:
             verdict=Verdict.MALICIOUS,
             score=1.0,
             reason="This is the EICAR test file, which every scanner reports; it does no harm.",
-            locations=(Location(start=0, end=len(EICAR), first_line=1, last_line=1, label="eicar"),),
+            locations=(Location(start=0, end=len(EICAR), label="eicar"),),
             shadow=self.shadow,
             metadata={"reference": "https://www.eicar.org/download-anti-malware-testfile/"},
         )

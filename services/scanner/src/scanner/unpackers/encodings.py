@@ -21,6 +21,7 @@ MAX_SEARCHED_PLAIN_BYTES = 1024 * 1024
 MAX_FOUND = 64
 _MAX_INFLATED_BYTES = 16 * 1024 * 1024
 _MIN_TEXT_BYTES = 12
+SNIFFED_BYTES = 2000
 FILE_MAGICS = (
     b"MZ", b"\x7fELF", b"PK\x03\x04", b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c", b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\0",
     b"MSCF\0\0\0\0", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"%PDF-", b"{\\rtf", b"L\0\0\0\x01\x14\x02\0",
@@ -85,14 +86,23 @@ class EncodingsUnpacker:
             seen.add(content)
 
 
+def utf16_codec(data: bytes) -> str | None:
+    """Return the codec of UTF-16 text, told by its mark or by where its zero bytes stand; None for all else."""
+    sample = data[:SNIFFED_BYTES]
+    told = len(sample) > 3
+    if data.startswith(b"\xff\xfe") or (told and sample[1::2].count(0) > len(sample) * 0.4):
+        return "utf-16-le"
+    if data.startswith(b"\xfe\xff") or (told and sample[0::2].count(0) > len(sample) * 0.4):
+        return "utf-16-be"
+    return None
+
+
 def as_utf8(data: bytes) -> bytes:
     """Return UTF-16 text, with or without its mark, as UTF-8; everything else as it is."""
-    sample = data[:2000]
-    if data.startswith(b"\xff\xfe") or (len(sample) > 3 and sample[1::2].count(0) > len(sample) * 0.4):
-        return data.decode("utf-16-le", "replace").removeprefix("\ufeff").encode("utf-8", "replace")
-    if data.startswith(b"\xfe\xff") or (len(sample) > 3 and sample[0::2].count(0) > len(sample) * 0.4):
-        return data.decode("utf-16-be", "replace").removeprefix("\ufeff").encode("utf-8", "replace")
-    return data
+    codec = utf16_codec(data)
+    if codec is None:
+        return data
+    return data.decode(codec, "replace").removeprefix("\ufeff").encode("utf-8", "replace")
 
 
 def _finds(text: bytes) -> Iterator[tuple[str, bytes]]:
