@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         *_chosen(_malicious(options.malicious, options.names), options.limit),
         *_chosen(_benign(options.benign), options.limit),
     ]
-    with _memory(options.memory) as folder:
+    with memory_folder(options.memory) as folder:
         rows = asyncio.run(_fumehood(samples, folder))
         if options.guarddog:
             rows["GuardDog"] = [_guarddog(sample, options.guarddog, folder) for sample in _told("GuardDog", samples)]
@@ -209,7 +209,7 @@ def _told(engine: str, samples: list[Sample]) -> Iterator[Sample]:
 
 
 @contextmanager
-def _memory(folder: Path) -> Iterator[Path]:
+def memory_folder(folder: Path) -> Iterator[Path]:
     """Give an empty folder that only its owner reads and that never touches a disk."""
     folder.mkdir(mode=0o700, exist_ok=True)
     kind = subprocess.run(["stat", "-f", "-c", "%T", folder], capture_output=True, text=True, check=True).stdout.strip()

@@ -54,6 +54,36 @@ async def test_character_functions_are_read(scan: Scan, carrier: str) -> None:
     assert document.artifacts[1].size_bytes == len(HELLO)
 
 
+ODD_TEXTS = {
+    "an older encoding": "<?php // 你好, 这是一个测试 ?>".encode("gbk")
+    + b"echo 'hello from a harmless script'; // and more\n" * 3,
+    "few letters": b"x = [" + b"+".join(b"(%d^7)" % number for number in range(40)) + b"]",
+    "controls": b"var a = '" + bytes(range(1, 32)).replace(b"\n", b"") * 4 + b"'; a.length;",
+}
+
+
+@pytest.mark.parametrize("kind", ODD_TEXTS)
+async def test_odd_text_comes_out(scan: Scan, kind: str) -> None:
+    document = await scan("x.js", f"eval(atob('{encoded(ODD_TEXTS[kind])}'))".encode())
+
+    assert [artifact.size_bytes for artifact in document.artifacts[1:]] == [len(ODD_TEXTS[kind])]
+
+
+async def test_what_a_script_decodes_is_looked_at_as_its_language(scan: Scan) -> None:
+    """The type model takes much of it for plain text or for other languages, and no name says better."""
+    document = await scan("x.php", f"<?php eval(base64_decode('{encoded(b'Good morning. How do you do?')}'));".encode())
+
+    inner = document.artifacts[1]
+    assert inner.content_type.label == "txt"
+    assert "script-threat" in inner.covered_by
+
+
+async def test_what_plain_text_decodes_is_no_script(scan: Scan) -> None:
+    document = await scan("x.txt", f"The letter said: {encoded(b'Good morning. How do you do?')}".encode())
+
+    assert document.artifacts[1].covered_by == ("fumehood-rules",)
+
+
 async def test_an_encoded_command_of_powershell_comes_out(scan: Scan) -> None:
     command = f"powershell -NoP -enc {encoded(HELLO.encode('utf-16-le'))}"
     document = await scan("x.bat", command.encode())

@@ -24,6 +24,9 @@ ACTIVE_EXTENSIONS = {
     "vba": "vba", "vbe": "vbe", "vbs": "vba",
 }  # fmt: skip
 
+SCRIPTS = frozenset(ACTIVE_EXTENSIONS.values()) - {"hta", "html", "svg"}
+"""Labels of languages in which text that a script decodes may be run by it."""
+
 PICTURES = frozenset({"bmp", "gif", "heic", "ico", "jpeg", "jpg", "png", "tif", "tiff", "webp"})
 SOUNDS_AND_FILMS = frozenset(
     {"aac", "avi", "flac", "m4a", "mkv", "mov", "mp3", "mp4", "mpeg", "mpg", "ogg", "wav", "webm", "wmv"}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from scanner.content import ByteRange, Hashes
+from scanner.detectors.base import TypeName
 from scanner.unpackers.package_facts import Fact
 from scanner.verdict import merged_coverage, merged_verdict, own_coverage, own_verdict
 from shared.scan import (
@@ -38,6 +39,8 @@ class Node:
     content: ByteRange | None
     """Dropped when done, so that the spool it lies in can be closed."""
     parent: Node | None = None
+    runs_as: frozenset[TypeName] = frozenset()
+    """The languages of the script that it was decoded out of, which may run it."""
     children: list[Node] = field(default_factory=list)
     hashes: Hashes | None = None
     content_type: ContentType | None = None

@@ -10,7 +10,7 @@ from scanner.active_content import DETECTOR as ACTIVE_CONTENT
 from scanner.active_content import finding_of
 from scanner.config import EngineSettings
 from scanner.content import ByteRange, hash_content
-from scanner.declared import DeclaredName, interpreter_type
+from scanner.declared import SCRIPTS, DeclaredName, interpreter_type
 from scanner.detectors.base import Detector, Inspection, Subject, TypeName
 from scanner.errors import DetectorError, SandboxError
 from scanner.excerpts import with_excerpts
@@ -27,6 +27,7 @@ from scanner.threads import Threads
 from scanner.tree import Node
 from scanner.unpackers import HEAD_BYTES, TAIL_BYTES, UNPACKERS, unpackers_for
 from scanner.unpackers.base import Unpacker
+from scanner.unpackers.encodings import ENCODINGS
 from scanner.verdict import run_verdict
 from shared.scan import ContentType, CoverageGap, CoverageReason, DetectorInfo, DetectorRun, Finding
 
@@ -110,12 +111,13 @@ class Walk:
             head, tail = await loop.run_in_executor(self._tools.threads.files, _read_ends, content)
             whole = len(head) == content.size
             node.content_type = self._tools.identifier.corrected(node.content_type, head, whole=whole)
-            types = effective_types(node.name, node.content_type, head)
+            types = effective_types(node.name, node.content_type, head, node.runs_as)
+            scripts = frozenset(type_name for type_name in types if type_name.label in SCRIPTS)
             self._progress.at("inspecting", node.name)
             await self._inspect(node, Subject(content, node.name, node.content_type, types, self._pictures))
         unpackers = unpackers_for(frozenset(type_name.label for type_name in types), head, tail)
         if unpackers:
-            await self._unpack(node, content, unpackers)
+            await self._unpack(node, content, unpackers, scripts)
         self._note_uncovered(node, types, unpackers)
         if contradicts(node.content_type.label, head):
             detail = f"It looks like the type {node.content_type.label}, but its first bytes are not of that type."
@@ -160,7 +162,9 @@ class Walk:
         except DetectorError as error:
             return Inspection(gaps=(CoverageGap(reason=CoverageReason.ERROR, detail=error.message),))
 
-    async def _unpack(self, node: Node, content: ByteRange, unpackers: tuple[Unpacker, ...]) -> None:
+    async def _unpack(
+        self, node: Node, content: ByteRange, unpackers: tuple[Unpacker, ...], scripts: frozenset[TypeName]
+    ) -> None:
         if node.depth >= self._tools.settings.max_depth:
             node.gap(
                 CoverageReason.LIMIT_REACHED,
@@ -174,12 +178,15 @@ class Walk:
         async with self._unpacking:
             self._progress.at("unpacking", node.name)
             for unpacker in unpackers:
-                await self._run_unpacker(node, content, unpacker)
+                decodes = unpacker.name == ENCODINGS.name
+                await self._run_unpacker(node, content, unpacker, scripts if decodes else frozenset())
             await self._read_package(node)
         for inner in reversed(node.children):
             self._queue.put_nowait(inner)
 
-    async def _run_unpacker(self, node: Node, content: ByteRange, unpacker: Unpacker) -> None:
+    async def _run_unpacker(
+        self, node: Node, content: ByteRange, unpacker: Unpacker, runs_as: frozenset[TypeName]
+    ) -> None:
         try:
             unpacked = await self._sandboxed(node.name, content, unpacker)
         except SandboxError as error:
@@ -198,7 +205,7 @@ class Walk:
         for child in unpacked.children:
             inner = Node(child.name, child.origin, node.depth + 1, child.content.size, child.content, parent=node)
             inner.gaps = [child.gap] if child.gap else []
-            inner.role, inner.acts = node.role, node.acts
+            inner.role, inner.acts, inner.runs_as = node.role, node.acts, runs_as
             node.children.append(inner)
             self._bytes_left -= child.content.size
         self._artifacts_left -= len(unpacked.children)
@@ -269,12 +276,18 @@ def _read_ends(content: ByteRange) -> tuple[bytes, bytes]:
     return content.read(0, HEAD_BYTES), content.read(max(0, content.size - TAIL_BYTES))
 
 
-def effective_types(name: str, content_type: ContentType, head: bytes) -> frozenset[TypeName]:
+def effective_types(
+    name: str, content_type: ContentType, head: bytes, runs_as: frozenset[TypeName] = frozenset()
+) -> frozenset[TypeName]:
     """Return the types an artifact must be covered as: what it is, and what a system would run it as.
 
-    A script that the type model takes for plain text is still run by its extension or `#!` line.
+    A script that the type model takes for plain text is still run by its extension or `#!` line, and text that was
+    decoded out of a script by that script, whose languages are `runs_as`.
     """
     types = {TypeName(content_type.label, content_type.group)}
     run_as = (DeclaredName.of(name).active_type, interpreter_type(head))
     types.update(TypeName(label, "code") for label in run_as if label is not None and label != content_type.label)
+    if content_type.is_text or content_type.label == "unknown":
+        labels = {type_name.label for type_name in types}
+        types.update(type_name for type_name in runs_as if type_name.label not in labels)
     return frozenset(types)

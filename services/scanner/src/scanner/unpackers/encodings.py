@@ -21,6 +21,9 @@ MAX_SEARCHED_PLAIN_BYTES = 1024 * 1024
 MAX_FOUND = 64
 _MAX_INFLATED_BYTES = 16 * 1024 * 1024
 _MIN_TEXT_BYTES = 12
+_MIN_DOUBTFUL_BYTES = 64
+_CONTROLS = bytes(code for code in range(0x20) if code not in b"\t\r\n\f")
+_HIGH = bytes(range(0x80, 0x100))
 SNIFFED_BYTES = 2000
 FILE_MAGICS = (
     b"MZ", b"\x7fELF", b"PK\x03\x04", b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c", b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\0",
@@ -128,15 +131,18 @@ def payload_of(data: bytes) -> bytes | None:
 
 def _as_text(data: bytes) -> bytes | None:
     text = as_utf8(data)
-    if len(text) < _MIN_TEXT_BYTES:
+    if len(text) >= _MIN_DOUBTFUL_BYTES and text.isascii() and b"\0" not in text:
+        return text  # with all its controls: so many bytes have no high bit by intent only
+    controls = len(text) - len(text.translate(None, _CONTROLS))
+    if len(text) < _MIN_TEXT_BYTES or controls > len(text) * 0.02:
         return None
     try:
         characters = text.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
-    strange = sum(1 for character in characters if character < " " and character not in "\t\r\n\f")
+    except UnicodeDecodeError:  # in an older encoding, or cut in the middle of a character
+        ascii_bytes = len(text.translate(None, _HIGH))  # of random bytes every second one is
+        return text if len(text) >= _MIN_DOUBTFUL_BYTES and ascii_bytes >= len(text) * 0.8 else None
     letters = sum(1 for character in characters if character.isalpha())
-    return text if strange <= len(characters) * 0.02 and letters >= len(characters) * 0.4 else None
+    return text if letters >= len(characters) * 0.4 else None
 
 
 def _inflate(data: bytes) -> bytes | None:
