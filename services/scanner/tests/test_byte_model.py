@@ -37,7 +37,7 @@ from scanner.threads import Threads
 from shared.scan import ContentType, CoverageReason, Verdict
 
 TRAINING = Path(__file__).parent.parent / "training/script_threat/preprocessing.py"
-STEPS: tuple[Step, ...] = ("utf16-to-utf8", "fold-case", "fold-space", "collapse-space")
+STEPS: tuple[Step, ...] = ("utf16-to-utf8", "fold-case", "fold-space", "collapse-space", "shorten-runs")
 MANIFEST = """
 name = "shouting"
 version = "1.0"
@@ -198,6 +198,15 @@ async def test_the_evidence_is_where_it_stands_in_the_original(make: Make, subje
     assert "line" in finding.reason
 
 
+async def test_evidence_does_not_span_what_the_model_did_not_read(make: Make, subject: Callable[..., Subject]) -> None:
+    content = b"x = 1;" + b" " * 5000 + b"shout('!!!!!!!!');\n"
+    (finding,) = (await make().inspect(subject(content))).findings
+
+    heaviest = finding.locations[0]
+    assert heaviest.start > 5000
+    assert content[heaviest.start : heaviest.end].count(b"!") == 8
+
+
 async def test_the_worst_window_decides(make: Make, subject: Callable[..., Subject]) -> None:
     content = b"a" * 1000 + b"!" * 6 + b"b" * 1000
     (finding,) = (await make().inspect(subject(content))).findings
@@ -312,6 +321,7 @@ SCRIPTS = [
     b"odd \xff\xfe bytes\x00\x01" * 50,
     b"line of code;\n" * 1000,
     b"big   file\n" * 120_000,
+    b"x = '" + b"QUJD" * 11 + b"'\n" + b"-" * 41 + b"\n" + b"a" * 40 + b" " + b"0f" * 900_000,
     random.Random(4).randbytes(9000),
 ]
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from script_threat.metrics import Floats, Labels, detection_rate, roc_auc
 
+LANGUAGES_IN_DOUBT = ("python",)  # shown by themselves where rows are left out
 FEWEST_MALICIOUS, FEWEST_BENIGN = 5, 20  # below this a figure of a language says nothing
 
 
@@ -42,6 +43,24 @@ def figures_by_language(labels: Labels, languages: Sequence[str], scores: Floats
             )
         )
     return rows
+
+
+def without_doubt(
+    labels: Labels, languages: Sequence[str], scores: Floats, weak: Labels, doubted: Labels
+) -> list[tuple[str, LanguageFigures]]:
+    """Figures of all rows, then without those whose own label is not sure; `weak` and `doubted` are 1 for such rows."""
+    left = [
+        ("all rows", np.zeros_like(labels)),
+        ("without the doubted benign rows", doubted),
+        ("without the malicious rows whose label is probable", weak),
+        ("without either", weak | doubted),
+    ]
+    found = []
+    for name, out in left:
+        kept = np.flatnonzero(out == 0)
+        figures = figures_by_language(labels[kept], [languages[place] for place in kept], scores[kept])
+        found += [(name, row) for row in figures if row.language in ("all", *LANGUAGES_IN_DOUBT)]
+    return found
 
 
 @dataclass(frozen=True)

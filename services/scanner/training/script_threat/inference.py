@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from script_threat.preprocessing import ALIGNMENT, Script, normalise, tokenise, window_starts
+from script_threat.preprocessing import ALIGNMENT, Offsets, Script, normalise, tokenise, window_starts
 
 WINDOWS_PER_RUN = 8  # bounds the memory of one session run
+MOST_LEFT_OUT = 64  # bytes inside one range of evidence, by the shortening of spaces and runs
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,13 @@ def locate_evidence(script: Script, start: int, weights: npt.NDArray[np.float32]
         last = min(first + ALIGNMENT, len(script.codes)) - 1
         if weights[place] <= 0 or first > last:
             continue
-        begin, end = int(script.offsets[first]), int(script.offsets[last]) + 1
+        begin, end = stretch(script.offsets[first : last + 1])
         found.append(Evidence(begin, end, float(weights[place])))
     return found
+
+
+def stretch(offsets: Offsets) -> tuple[int, int]:
+    """The range of most of the offsets: where much was left out between two of them, it ends."""
+    parts = np.split(offsets, np.flatnonzero(np.diff(offsets) > MOST_LEFT_OUT) + 1)
+    longest = max(parts, key=len)
+    return int(longest[0]), int(longest[-1]) + 1

@@ -1,11 +1,13 @@
 """Turns the bytes of a script into the token windows that the model reads.
 
-Four steps, each a few numpy operations, so that a service can repeat them:
+Five steps, each a few numpy operations, so that a service can repeat them:
 
 1. UTF-16 (by byte-order mark, or by the places of its zero bytes) becomes UTF-8; a UTF-8 mark is cut off.
 2. ASCII capitals become small letters, the six ASCII white-space bytes become a space.
 3. A run of spaces becomes one space.
-4. The result is cut into overlapping windows, the last one aligned with the end.
+4. Of a long run of characters as base64 and hexadecimal have them, or rules of dashes, only the ends stay: what is
+   encoded says nothing before it is decoded, and its chance n-grams would drown what stands beside it.
+5. The result is cut into overlapping windows, the last one aligned with the end.
 
 Every kept byte remembers its offset in the original, so that evidence can be shown where it stands.
 """
@@ -25,6 +27,10 @@ STRIDE = 3584  # tokens between the starts of two windows
 ALIGNMENT = 64  # a window's length is padded to a multiple of this; also the width of one evidence position
 MAX_BYTES = 1024 * 1024  # read of one file: the first 3/4 and the last 1/4 of this
 SNIFFED_BYTES = 4096  # looked at for the places of zero bytes
+
+RUN_LONGEST, RUN_HEAD, RUN_TAIL = 40, 8, 4  # characters of a run that stay as they are; of a longer one both ends
+IN_RUN = np.zeros(256, dtype=bool)
+IN_RUN[list(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-")] = True
 
 SPACE = 0x20
 FOLD = np.arange(256, dtype=np.uint8)
@@ -79,8 +85,20 @@ def read_range(data: bytes) -> tuple[bytes, int, int]:
     return data[:head] + data[-tail:], head, len(data) - MAX_BYTES
 
 
+def outside_long_runs(codes: Bytes) -> npt.NDArray[np.bool_]:
+    """False for what long runs have between their ends."""
+    edges = np.diff(IN_RUN[codes].astype(np.int8), prepend=0, append=0)
+    starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    long = ends - starts > RUN_LONGEST
+    steps = np.zeros(len(codes) + 1, dtype=np.int64)
+    steps[starts[long] + RUN_HEAD] = 1
+    steps[ends[long] - RUN_TAIL] = -1
+    outside: npt.NDArray[np.bool_] = np.cumsum(steps[:-1]) == 0
+    return outside
+
+
 def normalise(data: bytes) -> Script:
-    """Case, white space and encoding folded; offsets[i] is where codes[i] began in `data`."""
+    """Case, white space and encoding folded, long runs shortened; offsets[i] is where codes[i] began in `data`."""
     read, cut, left_out = read_range(data)
     order = utf16_order(read)
     if order:
@@ -92,6 +110,8 @@ def normalise(data: bytes) -> Script:
     space = codes == SPACE
     kept = np.ones(len(codes), dtype=bool)
     kept[1:] = ~(space[1:] & space[:-1])
+    codes, offsets = codes[kept], offsets[kept]
+    kept = outside_long_runs(codes)
     codes, offsets = codes[kept], offsets[kept]
     return Script(codes, np.where(offsets >= cut, offsets + left_out, offsets))
 

@@ -1,8 +1,8 @@
 """Benign scripts of nothing but data, made here: tables of numbers, colours, characters and words, binary constants.
 
 Ordinary code keeps such data (frequencies of characters, checksums, palettes, states of a parser, ranges of Unicode,
-compressed test data, WebAssembly modules). The collected benign scripts hold little of it, and without it a model takes
-every long row of numbers or escapes for an encoded payload.
+compressed test data, WebAssembly modules, certificates and keys). The collected benign scripts hold little of it, and
+without it a model takes every long row of numbers or escapes for an encoded payload.
 """
 
 import base64
@@ -163,7 +163,7 @@ def binary(language: str, rng: random.Random) -> bytes:
     data += rng.randbytes(int(2 ** rng.uniform(7, 12)))
     name = b"_".join(rng.sample(WORDS, 2))
     width = rng.choice([16, 24, 48])
-    parts = [data[first : first + width] for first in range(0, len(data), width)]
+    parts = in_lines(data, width)
     if language == "javascript":
         return b"const %s = '%s';\n" % (name, base64.b64encode(data))
     kind = rng.randrange(3)
@@ -176,12 +176,50 @@ def binary(language: str, rng: random.Random) -> bytes:
     return b"%s = (\n    %s\n)\n" % (name.upper(), b"\n    ".join(rows))
 
 
+def armoured(language: str, rng: random.Random) -> bytes:
+    """A certificate or key in base64, between its marks, as a text or as lines of a comment."""
+    kind = rng.choice([b"CERTIFICATE", b"RSA PRIVATE KEY", b"PUBLIC KEY", b"PGP SIGNATURE", b"EC PRIVATE KEY"])
+    width = rng.choice([60, 64, 76])
+    body = base64.b64encode(b"0\x82" + rng.randbytes(int(2 ** rng.uniform(7, 12))))
+    lines = [b"-----BEGIN %s-----" % kind, *in_lines(body, width), b"-----END %s-----" % kind]
+    if language == "powershell" and rng.random() < 0.7:
+        lines = [b"SIG # Begin signature block", *in_lines(body, 64), b"SIG # End signature block"]
+        return b"".join(b"# %s\n" % line for line in lines)
+    name = b"_".join(rng.sample(WORDS, 2))
+    if language == "python" and rng.random() < 0.6:
+        return b'%s = """\n%s\n"""\n' % (name, b"\n".join(lines))
+    start, joiner, end = JOINED[language]
+    return start % name + joiner.join(b"'%s\\n'" % line for line in lines) + end
+
+
+def in_lines(text: bytes, width: int) -> list[bytes]:
+    """A text cut to a width."""
+    return [text[first : first + width] for first in range(0, len(text), width)]
+
+
+def long_numbers(language: str, rng: random.Random) -> bytes:
+    """Moduli and exponents, as the tests of ciphers have them."""
+    start, _, end = JOINED[language]
+    rows = []
+    for _ in range(rng.randint(1, 12)):
+        number = rng.getrandbits(rng.choice([256, 512, 1024, 2048]))
+        form = b"0x%x" if rng.random() < 0.6 else b"%d"
+        rows.append(start % b"_".join(rng.sample(WORDS, 2)) + form % number + end)
+    return b"".join(rows)
+
+
+JOINED = {
+    "python": (b"%s = (", b"\n    ", b")\n"),
+    "javascript": (b"const %s = (", b" +\n  ", b");\n"),
+    "php": (b"<?php $%s = (", b" .\n  ", b"); ?>\n"),
+    "powershell": (b"$%s = (", b" +\n  ", b")\n"),
+}
 FORMS = {
-    "python": (constants, binary),
-    "javascript": (binary, rows_of_values),
-    "php": (constants,),
+    "python": (constants, binary, armoured, long_numbers),
+    "javascript": (binary, rows_of_values, armoured, long_numbers),
+    "php": (constants, armoured, long_numbers),
     "perl": (listing,),
-    "powershell": (constants,),
+    "powershell": (constants, armoured),
 }
 
 

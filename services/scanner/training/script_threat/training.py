@@ -13,7 +13,7 @@ from script_threat.calibration import Calibration, fit_platt, reliability
 from script_threat.card import Measurements, render_card
 from script_threat.costing import cpu_milliseconds, magika_runner
 from script_threat.dataset import Sample, read_samples
-from script_threat.evaluation import figures_by_language, verdicts_by_archive, verdicts_by_language
+from script_threat.evaluation import figures_by_language, verdicts_by_archive, verdicts_by_language, without_doubt
 from script_threat.exporting import export_onnx
 from script_threat.fitting import Fit, FitOptions
 from script_threat.inference import inspect_script, open_model
@@ -26,6 +26,7 @@ from script_threat.proof import prove_evidence
 from script_threat.robustness import measure_robustness
 from script_threat.tables import made_tables
 from script_threat.windows import Piece, WindowSets, augmented_scripts, cut_windows, joined, make_sets
+from script_threat.wrapped import wrapped_scripts
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class TrainingOptions:
     fit: FitOptions = field(default_factory=FitOptions)
     networks: int = 1
     tables: int = 700  # benign scripts of data, made
+    wrapped: int = 400  # malicious scripts in base64, made
     mined_windows: int = 4  # of each script, searched for the segments that decide
 
 
@@ -63,7 +65,7 @@ def fit_model(train: list[Sample], options: TrainingOptions) -> ExportedNetwork:
     """A regression, and networks that differ in their random order, as one."""
     fit, sizes = options.fit, options.fit.network.sizes
     rng = random.Random(fit.seed)  # noqa: S311 - not for secrets
-    train = [*train, *made_tables(options.tables)]
+    train = [*train, *made_tables(options.tables), *wrapped_scripts(train, options.wrapped)]
     bodies = {place: sample.data for place, sample in enumerate(train)}
     base = make_sets(cut_windows(bodies, fit.windows_per_script, rng), sizes)
     weights = np.array([fit.weak_weight if sample.weak else 1.0 for sample in train])
@@ -171,8 +173,8 @@ def measure(
     def score(data: bytes) -> float:
         return float(calibration.apply(np.array([inspect_script(session, data).logit]))[0])
 
-    sure = np.array([sample.sha256 not in options.doubted for sample in val])
-    sure_languages = [language for language, kept in zip(languages, sure, strict=True) if kept]
+    weak = np.array([int(sample.weak and sample.label == 1) for sample in val])
+    doubted = np.array([int(sample.sha256 in options.doubted) for sample in val])
     packed = np.array([sample.label == 1 and sample.package != sample.sha256 for sample in val])
     packages = [sample.package for sample, inside in zip(val, packed, strict=True) if inside]
     probed, bodies = sample_malicious(val), [sample.data for sample in val]
@@ -180,8 +182,9 @@ def measure(
     measured = Measurements(
         training=count_rows(train),
         figures=figures_by_language(labels, languages, logits),
-        undoubted=figures_by_language(labels[sure], sure_languages, logits[sure]),
-        doubted=int((~sure).sum()),
+        undoubted=without_doubt(labels, languages, logits, weak, doubted),
+        doubted=int(doubted.sum()),
+        weak=int(weak.sum()),
         verdicts=verdicts_by_language(labels, languages, scores, suspicious, malicious),
         archives=verdicts_by_archive(packages, scores[packed], suspicious, malicious),
         baseline=options.baseline,

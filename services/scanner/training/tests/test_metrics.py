@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from script_threat.calibration import Calibration, calibration_error, fit_platt, reliability
-from script_threat.evaluation import figures_by_language, verdicts_by_archive, verdicts_by_language
+from script_threat.evaluation import figures_by_language, verdicts_by_archive, verdicts_by_language, without_doubt
 from script_threat.metrics import detection_rate, roc_auc, threshold_at
 
 
@@ -51,6 +51,17 @@ def test_figures_leave_out_languages_with_too_few_rows() -> None:
     rows = figures_by_language(labels, languages, labels.astype(float))
     assert [row.language for row in rows] == ["all", "php"]
     assert rows[1].auc == 1.0
+
+
+def test_rows_in_doubt_are_left_out_by_kind() -> None:
+    labels = np.array([1] * 10 + [0] * 40)
+    scores = labels.astype(float)
+    scores[0], scores[10] = -1.0, 2.0  # a weak row below all, a doubted one above all
+    weak, doubted = np.zeros_like(labels), np.zeros_like(labels)
+    weak[0], doubted[10] = 1, 1
+    found = without_doubt(labels, ["python"] * 50, scores, weak, doubted)
+    assert [(row.malicious, row.benign) for _, row in found[::2]] == [(10, 40), (10, 39), (9, 40), (9, 39)]
+    assert found[0][1].auc < found[-1][1].auc == 1.0
 
 
 def test_verdicts_start_at_the_threshold() -> None:

@@ -21,7 +21,7 @@ from script_threat.windows import make_sets  # noqa: E402 - as above
 
 BIAS = -0.25
 SCRIPT = b"import os\nfor name in os.listdir('.'):\n    print(name, os.stat(name).st_size)\n"
-ODD = b"".join(b"%x" % (7919**power) for power in range(1, 40))
+ODD = b".".join(b"%x" % (7919**power) for power in range(1, 40))
 MIXED = SCRIPT * 60 + ODD + SCRIPT * 60
 BODIES = [MIXED, SCRIPT, SCRIPT * 200, b"x", SCRIPT.decode().encode("utf-16")]
 

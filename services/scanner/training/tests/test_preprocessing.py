@@ -28,6 +28,14 @@ def test_offsets_point_into_the_original() -> None:
     assert [data[offset : offset + 1].lower() for offset in script.offsets if data[offset] > 0x20] == [b"a", b"b", b"c"]
 
 
+def test_of_long_runs_the_ends_stay() -> None:
+    assert text_of(b"x = '" + b"ABCD" * 10 + b"'") == b"x = '" + b"abcd" * 10 + b"'"
+    assert text_of(b"x = '" + b"ABCD" * 11 + b"'") == b"x = 'abcdabcdabcd'"
+    assert text_of(b"-" * 1000) == b"-" * 12
+    data = b"a " + b"0123456789abcdef" * 3 + b" b"
+    assert list(normalise(data).offsets) == [0, 1, *range(2, 10), *range(46, 52)]
+
+
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize("mark", ["\ufeff", ""])
 def test_utf16_reads_like_utf8(encoding: str, mark: str) -> None:
@@ -51,11 +59,11 @@ def test_odd_utf16_and_empty_input_do_not_fail() -> None:
 
 
 def test_a_long_file_keeps_its_head_and_tail() -> None:
-    data = b"h" * MAX_BYTES + b"m" * 1000 + b"t" * (MAX_BYTES // 4)
+    data = b"(" * MAX_BYTES + b"." * 1000 + b")" * (MAX_BYTES // 4)
     script = normalise(data)
     assert len(script.codes) == MAX_BYTES
     assert script.offsets[-1] == len(data) - 1
-    assert script.codes[MAX_BYTES * 3 // 4] == ord("t")
+    assert script.codes[MAX_BYTES * 3 // 4] == ord(")")
 
 
 @pytest.mark.parametrize("length", [0, 1, WINDOW, WINDOW + 1, WINDOW + STRIDE, 5 * WINDOW + 17])
@@ -70,7 +78,7 @@ def test_windows_cover_everything(length: int) -> None:
 
 
 def test_tokens_are_padded_to_the_alignment() -> None:
-    codes = normalise(b"x" * (ALIGNMENT + 1)).codes
+    codes = normalise(b"." * (ALIGNMENT + 1)).codes
     tokens = tokenise(codes, [0])
     assert tokens.shape == (1, 2 * ALIGNMENT)
     assert tokens.dtype == np.int32

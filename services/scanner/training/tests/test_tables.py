@@ -2,7 +2,7 @@ import ast
 import random
 import re
 
-from script_threat.tables import LANGUAGES, binary, made_tables
+from script_threat.tables import LANGUAGES, armoured, binary, long_numbers, made_tables
 
 LITERAL = re.compile(rb"'[^'\n]*'|\"[^\"\n]*\"")
 
@@ -28,3 +28,16 @@ def test_tables_hold_mostly_values() -> None:
 def test_binary_constants_say_what_they_are() -> None:
     made = [binary("python", random.Random(seed)) for seed in range(20)]
     assert all(isinstance(ast.literal_eval(data.decode().split(" = ", 1)[1]), str | bytes) for data in made)
+
+
+def test_certificates_and_keys_are_whole_python() -> None:
+    for seed in range(20):
+        for form in (armoured, long_numbers):
+            ast.parse(form("python", random.Random(seed)))
+
+
+def test_signature_blocks_are_comments() -> None:
+    made = [armoured("powershell", random.Random(seed)) for seed in range(20)]
+    signed = [data for data in made if b"Begin signature block" in data]
+    assert signed
+    assert all(line.startswith(b"# ") for data in signed for line in data.splitlines())

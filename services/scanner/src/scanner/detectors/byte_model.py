@@ -24,6 +24,7 @@ from scanner.detectors.byte_windows import (
     Window,
     normalise,
     read_ends,
+    stretch,
     window_starts,
     window_tokens,
 )
@@ -223,7 +224,7 @@ class ByteModelDetector:
             last = min(first + alignment, len(script.codes)) - 1
             if lines is None or first > last:
                 continue
-            begin, end = int(script.offsets[first]), int(script.offsets[last]) + 1
+            begin, end = stretch(script.offsets[first : last + 1])
             known = end <= self._config.input.max_bytes
             locations.append(
                 Location(

@@ -20,12 +20,16 @@ Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.int64]
 Window = NDArray[np.int32]
 
-Step = Literal["utf16-to-utf8", "fold-case", "fold-space", "collapse-space"]
+Step = Literal["utf16-to-utf8", "fold-case", "fold-space", "collapse-space", "shorten-runs"]
 _SPACE = 0x20
 _WHITE_SPACE = [0x09, 0x0A, 0x0B, 0x0C, 0x0D]
 _SNIFFED_BYTES = 4096
 _ZEROS_OF_UTF16 = 0.4
 _ZEROS_OF_TEXT = 0.05
+_MOST_LEFT_OUT = 64
+_RUN_LONGEST, _RUN_HEAD, _RUN_TAIL = 40, 8, 4
+_IN_RUN = np.zeros(256, dtype=bool)
+_IN_RUN[list(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-")] = True
 
 
 class Golden(BaseModel):
@@ -77,7 +81,7 @@ def read_ends(content: ByteRange, max_bytes: int) -> tuple[bytes, int, int]:
 
 
 def normalise(read: bytes, cut: int, left_out: int, steps: tuple[Step, ...]) -> Script:
-    """Fold encoding, case and white space; `cut` and `left_out` as `read_ends` gives them."""
+    """Fold encoding, case and white space, shorten what is encoded; `cut` and `left_out` as `read_ends` gives them."""
     script = _decode(read) if "utf16-to-utf8" in steps else Script(*_identity(read, 0))
     codes, offsets = _fold_table(steps)[script.codes], script.offsets
     if "collapse-space" in steps:
@@ -85,7 +89,17 @@ def normalise(read: bytes, cut: int, left_out: int, steps: tuple[Step, ...]) -> 
         kept = np.ones(len(codes), dtype=bool)
         kept[1:] = ~(space[1:] & space[:-1])
         codes, offsets = codes[kept], offsets[kept]
+    if "shorten-runs" in steps:
+        kept = _outside_long_runs(codes)
+        codes, offsets = codes[kept], offsets[kept]
     return Script(codes, np.where(offsets >= cut, offsets + left_out, offsets))
+
+
+def stretch(offsets: Offsets) -> tuple[int, int]:
+    """Return the range of most of the offsets: where much was left out between two of them, it ends."""
+    parts = np.split(offsets, np.flatnonzero(np.diff(offsets) > _MOST_LEFT_OUT) + 1)
+    longest = max(parts, key=len)
+    return int(longest[0]), int(longest[-1]) + 1
 
 
 def window_starts(length: int, declared: ByteModelInput) -> list[int]:
@@ -102,6 +116,18 @@ def window_tokens(codes: Bytes, start: int, declared: ByteModelInput) -> Window:
     tokens = np.full(width, declared.padding_token, dtype=np.int32)
     tokens[: len(part)] = part
     return tokens
+
+
+def _outside_long_runs(codes: Bytes) -> NDArray[np.bool_]:
+    """Return False for what a long run of characters of base64 has between its ends."""
+    edges = np.diff(_IN_RUN[codes].astype(np.int8), prepend=0, append=0)
+    starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    long = ends - starts > _RUN_LONGEST
+    steps = np.zeros(len(codes) + 1, dtype=np.int64)
+    steps[starts[long] + _RUN_HEAD] = 1
+    steps[ends[long] - _RUN_TAIL] = -1
+    outside: NDArray[np.bool_] = np.cumsum(steps[:-1]) == 0
+    return outside
 
 
 def _identity(read: bytes, skip: int) -> tuple[Bytes, Offsets]:
