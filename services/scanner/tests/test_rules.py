@@ -421,6 +421,16 @@ def test_the_score_of_a_community_rule_is_its_severity(metadata: dict[str, str],
     assert declared_severity(metadata) == severity
 
 
+async def test_of_each_pattern_the_first_places_are_shown_the_longest_before_the_others(scan: Scan) -> None:
+    text = b"<? 1; ?>\n" * 30 + b"<?php eval(base64_decode($_REQUEST['x']));"
+    document = await scan("x.php", text)
+
+    finding = next(one for one in document.root.findings if one.label == "php_request_to_code")
+    assert len(finding.locations) == 10
+    assert finding.locations[0].label == "$eval"
+    assert finding.locations[0].first_line == 31
+
+
 async def test_a_match_is_shown_with_its_lines_and_source(scan: Scan, tmp_path: Path) -> None:
     # The rule looks for a web hook and a folder name: harmless as text, and enough to see the whole path.
     text = b"first line\nsecond line\n" + next(

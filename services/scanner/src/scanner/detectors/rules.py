@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
+from itertools import chain, islice, zip_longest
 
 import yara_x
 
@@ -100,7 +100,7 @@ class RulesDetector:
             label=rule.identifier,
             verdict=severity_verdict(declared_severity(metadata)),
             reason=metadata.pop("description", f"The rule {rule.identifier} matches."),
-            locations=tuple(islice(_locations(rule, lines), MAX_LOCATIONS)),
+            locations=_locations(rule, lines),
             shadow=self.shadow,
             metadata={"rule_file": rule.namespace, **metadata},
         )
@@ -126,15 +126,22 @@ def _line_index(content: ByteRange) -> LineIndex:
     return LineIndex(content.read(0, IN_MEMORY_BYTES))
 
 
-def _locations(rule: yara_x.Rule, lines: LineIndex | None) -> Iterator[Location]:
-    for pattern in rule.patterns:
-        for match in pattern.matches:
-            end = match.offset + match.length
-            inside = lines is not None and end <= IN_MEMORY_BYTES
-            yield Location(
-                start=match.offset,
-                end=end,
-                first_line=lines.line_of(match.offset) if lines and inside else None,
-                last_line=lines.line_of(max(match.offset, end - 1)) if lines and inside else None,
-                label=pattern.identifier,
-            )
+def _locations(rule: yara_x.Rule, lines: LineIndex | None) -> tuple[Location, ...]:
+    """Return the first places of each pattern, the longest match first: what it says is more than `<?` does."""
+    by_pattern = [[(pattern.identifier, match) for match in pattern.matches] for pattern in rule.patterns]
+    in_turn = chain.from_iterable(zip_longest(*by_pattern))
+    found = list(islice((place for place in in_turn if place is not None), MAX_LOCATIONS))
+    found.sort(key=lambda place: (-place[1].length, place[1].offset))
+    return tuple(_location(identifier, match, lines) for identifier, match in found)
+
+
+def _location(identifier: str, match: yara_x.Match, lines: LineIndex | None) -> Location:
+    end = match.offset + match.length
+    inside = lines is not None and end <= IN_MEMORY_BYTES
+    return Location(
+        start=match.offset,
+        end=end,
+        first_line=lines.line_of(match.offset) if lines and inside else None,
+        last_line=lines.line_of(max(match.offset, end - 1)) if lines and inside else None,
+        label=identifier,
+    )
