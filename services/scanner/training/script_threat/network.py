@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from script_threat.linear import LinearModel
 from script_threat.ngrams import BUCKETS, SIZES, multiplier
 from script_threat.preprocessing import ALIGNMENT, PADDING_TOKEN
-from script_threat.segments import ENDS, FLOOR, MEMBERSHIP, OFFSETS, PADDING_COSTS, STEEPNESS
+from script_threat.segments import ENDS, FLOOR, MEMBERSHIP, OFFSETS, PADDING_COSTS, PADDING_SHARES, STEEPNESS
 
 NEVER = -1e4  # the logit of a part that holds nothing
 
@@ -103,6 +103,7 @@ class ExportedNetwork(nn.Module):
         self.offsets = nn.Parameter(torch.from_numpy(OFFSETS), requires_grad=False)
         self.ends = nn.Parameter(torch.from_numpy(ENDS), requires_grad=False)
         self.padding_costs = nn.Parameter(torch.from_numpy(PADDING_COSTS), requires_grad=False)
+        self.padding_shares = nn.Parameter(torch.from_numpy(PADDING_SHARES), requires_grad=False)
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """The largest logit of each window's parts, less where other text would lower it, and what each block added."""
@@ -118,7 +119,7 @@ class ExportedNetwork(nn.Module):
         filled = (counts > 0).sum(dim=1)
         inside = self.ends <= filled.unsqueeze(1)
         padded = torch.where(inside, logits, torch.full_like(logits, NEVER)).amax(dim=1)
-        padded = torch.maximum(padded, logits[:, 0] - self.padding_costs[filled])
+        padded = torch.maximum(padded, logits[:, 0] * self.padding_shares[filled] - self.padding_costs[filled])
         logits = torch.where(whole, logits, logits - STEEPNESS * torch.relu(FLOOR - logits))
         score, best = logits.max(dim=1)
         score = torch.minimum(score, padded.clamp(min=self.line))

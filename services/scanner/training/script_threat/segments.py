@@ -7,7 +7,8 @@ by the number of their parts.
 
 A short script is a window of its own and pays no offset, but inside other text it would. So that padding cannot undo a
 malicious verdict, a short window counts as what padding would leave of it, as far as that is above the line from which
-scripts are malicious, or else as that line: its parts that hold nothing else, or itself less the cost of a part.
+scripts are malicious, or else as that line: its parts that hold nothing else, or itself less the cost of a part, and of
+one that fills less than the shortest part the fraction that dilution leaves.
 """
 
 import math
@@ -50,7 +51,14 @@ def padding_costs() -> Matrix:
     return (OFFSET * np.log2(BLOCKS / held) + MIXED).astype(np.float32)
 
 
-MEMBERSHIP, OFFSETS, PADDING_COSTS = membership(), offsets(), padding_costs()
+def padding_shares() -> Matrix:
+    """What other text in the shortest part leaves of the logit of a window of 0, 1, ... blocks, [BLOCKS + 1]."""
+    held = np.clip(np.arange(BLOCKS + 1), 1, min(STEPS))
+    return np.sqrt(held / min(STEPS)).astype(np.float32)
+
+
+MEMBERSHIP, OFFSETS = membership(), offsets()
+PADDING_COSTS, PADDING_SHARES = padding_costs(), padding_shares()
 ENDS = np.array([end for _, end in BOUNDS])
 
 
