@@ -69,6 +69,14 @@ async def test_odd_text_comes_out(scan: Scan, kind: str) -> None:
     assert [artifact.size_bytes for artifact in document.artifacts[1:]] == [len(ODD_TEXTS[kind])]
 
 
+async def test_tables_of_small_numbers_are_no_text(scan: Scan) -> None:
+    table = ", ".join(str(1 + number * 37 % 126) for number in range(200))
+    document = await scan("x.py", f"WEIGHTS = [{table}]\n".encode())
+
+    assert len(document.artifacts) == 1
+    assert document.verdict is Verdict.CLEAN
+
+
 async def test_what_a_script_decodes_is_looked_at_as_its_language(scan: Scan) -> None:
     """The type model takes much of it for plain text or for other languages, and no name says better."""
     document = await scan("x.php", f"<?php eval(base64_decode('{encoded(b'Good morning. How do you do?')}'));".encode())

@@ -111,28 +111,32 @@ def as_utf8(data: bytes) -> bytes:
 def _finds(text: bytes) -> Iterator[tuple[str, bytes]]:
     for encoding, pattern, decode in _ENCODINGS:
         for match in pattern.finditer(text):
-            content = payload_of(decode(match))
+            content = payload_of(decode(match), any_ascii=pattern in {_COMMAND, _BASE64})
             if content is not None:
                 yield encoding, content
 
 
-def payload_of(data: bytes) -> bytes | None:
-    """Return the data once inflated and brought to UTF-8, or None if it looks like no text, program or archive."""
+def payload_of(data: bytes, *, any_ascii: bool = False) -> bytes | None:
+    """Return the data once inflated and brought to UTF-8, or None if it looks like no text, program or archive.
+
+    With `any_ascii` 64 bytes without a high bit are text, whatever they say. Base64 of other things has such bits;
+    tables of small numbers have none.
+    """
     if data.startswith(FILE_MAGICS):
         return data
-    text = _as_text(data)
+    text = _as_text(data, any_ascii=any_ascii)
     if text is not None:
         return text
     inflated = _inflate(data)
     if inflated is None:
         return None
-    return inflated if inflated.startswith(FILE_MAGICS) else _as_text(inflated)
+    return inflated if inflated.startswith(FILE_MAGICS) else _as_text(inflated, any_ascii=any_ascii)
 
 
-def _as_text(data: bytes) -> bytes | None:
+def _as_text(data: bytes, *, any_ascii: bool) -> bytes | None:
     text = as_utf8(data)
-    if len(text) >= _MIN_DOUBTFUL_BYTES and text.isascii() and b"\0" not in text:
-        return text  # with all its controls: so many bytes have no high bit by intent only
+    if any_ascii and len(text) >= _MIN_DOUBTFUL_BYTES and text.isascii() and b"\0" not in text:
+        return text
     controls = len(text) - len(text.translate(None, _CONTROLS))
     if len(text) < _MIN_TEXT_BYTES or controls > len(text) * 0.02:
         return None
