@@ -110,7 +110,7 @@ async def _fumehood(samples: list[Sample], folder: Path) -> dict[str, list[Resul
     weighed, plain = [], []
     try:
         for sample in _told("Fumehood", samples):
-            with _file(sample, folder) as path:
+            with memory_file(folder, sample.name, sample.read()) as path:
                 wall, cpu = time.monotonic(), _cpu_seconds()
                 document = await engine.scan(
                     path, name=path.name, scan_id="", submission_id="", budget_seconds=_TIME_LIMIT_SECONDS
@@ -135,7 +135,7 @@ def _worst_of_files(document: ScanDocument) -> Verdict:
 
 
 def _guarddog(sample: Sample, program: Path, folder: Path) -> Result:
-    with _file(sample, folder) as path:
+    with memory_file(folder, sample.name, sample.read()) as path:
         kind = "npm" if path.name.endswith(".tgz") else "pypi"
         command = [program.absolute(), kind, "scan", path, "--output-format", "json"]
         surroundings = os.environ | {"TMPDIR": str(path.parent), "HOME": str(path.parent)}
@@ -222,12 +222,12 @@ def memory_folder(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _file(sample: Sample, folder: Path) -> Iterator[Path]:
-    """Give the packed archive as a file in memory; whatever was left beside it is removed, too."""
+def memory_file(folder: Path, name: str, content: bytes) -> Iterator[Path]:
+    """Give a file in a folder of `memory_folder` for a while; whatever was left beside it is removed, too."""
     inner = folder / "sample"
     inner.mkdir(mode=0o700)
-    path = inner / sample.name
-    path.write_bytes(sample.read())
+    path = inner / name
+    path.write_bytes(content)
     try:
         yield path
     finally:

@@ -14,18 +14,15 @@ import asyncio
 import base64
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow.parquet
-
-from bench.packages import memory_folder
+from bench.packages import memory_file, memory_folder
+from cli.labelled import BodyEncoding, LabelledFiles
 from scanner.config import EngineSettings
 from scanner.engine import ScanEngine
 from shared.scan import Verdict
 
-_KEY = bytes(value ^ 0xA5 for value in range(256))
 _FORMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "python": ("x.py", ("import base64\nexec(base64.b64decode('%s'))\n",)),
     "javascript": ("x.js", ("eval(atob('%s'));", "new Function(Buffer.from('%s', 'base64').toString())();")),
@@ -44,8 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.data is None:
         print("skipped: it needs --data; see python -m bench wrapped --help")
         return
-    rows = pyarrow.parquet.read_table(options.data, columns=["sha256", "label", "language", "body"]).to_pylist()
-    scripts = [(row["language"], row["body"]) for row in rows if row["label"] == 1 and row["language"] in _FORMS]
+    rows = LabelledFiles([options.data], BodyEncoding.XOR_A5, ["body", "label", "language"])
+    scripts = [(row.language, row.body) for row in rows if row.label == 1 and row.language in _FORMS]
     rng = random.Random(3)
     with memory_folder(options.memory) as folder:
         _print(asyncio.run(_verdicts(rng.sample(scripts, min(options.limit, len(scripts))), folder, rng)))
@@ -57,29 +54,18 @@ async def _verdicts(
     engine = await ScanEngine.start(EngineSettings(work_dir=folder))
     pairs: Counter[tuple[Verdict, Verdict]] = Counter()
     try:
-        for language, body in scripts:
+        for language, script in scripts:
             name, forms = _FORMS[language]
-            script = body.translate(_KEY)
             wrapped = rng.choice(forms).replace("%s", base64.b64encode(script).decode()).encode()
-            pairs[await _verdict(engine, folder / name, script), await _verdict(engine, folder / name, wrapped)] += 1
+            pairs[await _verdict(engine, folder, name, script), await _verdict(engine, folder, name, wrapped)] += 1
     finally:
         await engine.close()
     return pairs
 
 
-async def _verdict(engine: ScanEngine, path: Path, script: bytes) -> Verdict:
-    with _file(path, script):
-        return (await engine.scan(path, name=path.name, scan_id="bench", submission_id="bench")).verdict
-
-
-@contextmanager
-def _file(path: Path, script: bytes) -> Iterator[None]:
-    """Let a script be there for a while."""
-    path.write_bytes(script)
-    try:
-        yield
-    finally:
-        path.unlink()
+async def _verdict(engine: ScanEngine, folder: Path, name: str, script: bytes) -> Verdict:
+    with memory_file(folder, name, script) as path:
+        return (await engine.scan(path, name=name, scan_id="bench", submission_id="bench")).verdict
 
 
 def _print(pairs: Counter[tuple[Verdict, Verdict]]) -> None:

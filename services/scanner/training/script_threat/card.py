@@ -39,43 +39,34 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
+FIGURES_HEAD = ("language", "malicious", "benign", "AUC", "TPR at 1 % FPR", "TPR at 0.1 % FPR")
+
+
+def figure_cells(row: LanguageFigures, notes: tuple[str, str, str] = ("", "", "")) -> list[str]:
+    """The cells of one row of figures; the notes stand behind the last three."""
+    auc, one, tenth = notes
+    return [
+        row.language,
+        str(row.malicious),
+        str(row.benign),
+        f"{row.auc:.4f}{auc}",
+        f"{row.detected_1_percent:.3f}{one}",
+        f"{row.detected_01_percent:.3f}{tenth}",
+    ]
+
+
 def figures_table(figures: list[LanguageFigures], baseline: dict[str, tuple[str, str, str]]) -> str:
     """Detection by language beside the baseline's, which stands in brackets."""
     rows = []
     for row in figures:
-        known = baseline.get(row.language)
-        auc, one, tenth = (f" ({figure})" for figure in known) if known else ("", "", "")
-        rows.append(
-            [
-                row.language,
-                str(row.malicious),
-                str(row.benign),
-                f"{row.auc:.4f}{auc}",
-                f"{row.detected_1_percent:.3f}{one}",
-                f"{row.detected_01_percent:.3f}{tenth}",
-            ]
-        )
-    return table(["language", "malicious", "benign", "AUC", "TPR at 1 % FPR", "TPR at 0.1 % FPR"], rows)
+        auc, one, tenth = (f" ({figure})" if figure else "" for figure in baseline.get(row.language, ("", "", "")))
+        rows.append(figure_cells(row, (auc, one, tenth)))
+    return table(FIGURES_HEAD, rows)
 
 
 def undoubted_table(figures: list[tuple[str, LanguageFigures]]) -> str:
     """Detection with and without the rows whose own label is not sure."""
-    head = ["rows", "language", "malicious", "benign", "AUC", "TPR at 1 % FPR", "TPR at 0.1 % FPR"]
-    return table(
-        head,
-        [
-            [
-                name,
-                row.language,
-                str(row.malicious),
-                str(row.benign),
-                f"{row.auc:.4f}",
-                f"{row.detected_1_percent:.3f}",
-                f"{row.detected_01_percent:.3f}",
-            ]
-            for name, row in figures
-        ],
-    )
+    return table(("rows", *FIGURES_HEAD), [[name, *figure_cells(row)] for name, row in figures])
 
 
 def verdicts_table(verdicts: list[VerdictCounts]) -> str:
