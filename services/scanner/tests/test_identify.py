@@ -15,7 +15,7 @@ import pytest
 
 from scanner.content import ByteRange
 from scanner.engine import EngineSettings
-from scanner.identify import TypeIdentifier
+from scanner.identify import TypeIdentifier, load_content_types, magika_folder
 from scanner.threads import Threads
 
 
@@ -174,6 +174,29 @@ def test_formats_are_known_by_their_form(identifier: TypeIdentifier, guess: str,
     answer = identifier.corrected(identifier.unknown.model_copy(update={"label": guess}), head, whole=True)
 
     assert answer.label == label
+
+
+@pytest.mark.parametrize(
+    ("guess", "head", "label"),
+    [
+        ("gzip", b"7z\xbc\xaf\x27\x1c\0\4", "sevenzip"),  # one in twelve of the small ones whose names are encrypted
+        ("crt", b"7z\xbc\xaf\x27\x1c\0\4", "sevenzip"),
+        ("unknown", b"Rar!\x1a\x07\x01\0", "rar"),
+        ("ogg", b"MSCF\0\0\0\0", "cab"),
+        ("woff2", b"\x1f\x8b\x08\0", "gzip"),
+        ("gzip", b"\x1f\x8b\x08\0", "gzip"),
+        ("php", b"7z\xbc\xaf\x27\x1c\0\4<?php", "php"),
+        ("gzip", b"7z", "gzip"),
+    ],
+)
+def test_first_bytes_tell_what_looks_like_noise(
+    identifier: TypeIdentifier, guess: str, head: bytes, label: str
+) -> None:
+    guessed = load_content_types(magika_folder())[guess].model_copy(update={"score": 0.5})
+
+    answer = identifier.corrected(guessed, head, whole=False)
+
+    assert (answer.label, answer.score) == (label, 0.5)
 
 
 @pytest.mark.parametrize(("guess", "head"), [("yaml", WHEEL), ("makefile", FILE_LIST), ("batch", MANUAL)])

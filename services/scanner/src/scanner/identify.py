@@ -24,6 +24,7 @@ from scanner.content import ByteRange
 from scanner.corrections import ADDED_TYPES, corrected_label
 from scanner.errors import PackRefusedError
 from scanner.sessions import ModelSession, open_session
+from scanner.signatures import compressed_label
 from scanner.threads import Threads
 from shared.scan import ContentType
 
@@ -137,6 +138,8 @@ class TypeIdentifier:
     def corrected(self, content_type: ContentType, head: bytes, *, whole: bool) -> ContentType:
         """Return what the first bytes leave of the model's guess; `whole` says that they are all of the file."""
         label = corrected_label(content_type.label, head, whole=whole)
+        if not content_type.is_text:  # what is a script may begin with anything
+            label = compressed_label(head) or label
         if label == "eml" and not _MAIL_HEADER.match(head.lstrip()):  # change logs have none
             lines = head[:_TEXT_BYTES].rpartition(b"\n")[0] or head  # no character is cut in two at the end of a line
             label = "unknown" if b"\0" in head else self._few_bytes(lines).label
