@@ -11,7 +11,7 @@ import pytest
 
 from scanner.testing import Archives, Scan
 from scanner.testing.compound_file import compound_file, vba_project
-from shared.scan import CoverageReason, ScanDocument, Verdict
+from shared.scan import CoverageLevel, CoverageReason, ScanDocument, Verdict
 
 TEXT = b"The quick brown fox jumps over the lazy dog. " * 20
 MACRO = 'Sub Greet()\r\n    MsgBox "Hello from a harmless macro"\r\nEnd Sub\r\n' * 3
@@ -152,6 +152,63 @@ async def test_what_acts_in_a_pdf_comes_out(scan: Scan) -> None:
     assert "addresses in PDF" in origins(document)
     assert "pdf-launch-action" in labels(document)
     assert document.verdict is Verdict.SUSPICIOUS
+
+
+def act(kind: str, **more: object) -> pikepdf.Dictionary:
+    return pikepdf.Dictionary(S=pikepdf.Name(f"/{kind}"), **more)
+
+
+async def test_a_pdf_that_does_nothing_is_clean(scan: Scan) -> None:
+    page = act("URI", URI="https://example.invalid/")
+    # Many lines of this kind look like a style sheet to the type model.
+    page["/Next"] = [act("URI", URI=f"https://example.invalid/a{{margin:{number}px}}") for number in range(30)]
+    neighbour = act("GoToR", F="chapters/two.pdf")
+    document = await scan("x.pdf", pdf(OpenAction=act("GoTo", D="begin"), One=page, Two=neighbour))
+
+    assert (document.verdict, document.coverage.level) == (Verdict.CLEAN, CoverageLevel.COMPLETE)
+    assert document.artifacts[1].content_type.label == "txt"
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        act("GoToR", F="\\\\example.invalid\\share\\a.pdf"),
+        act("GoToR", F=pikepdf.Dictionary(F="a.pdf", UF="https://example.invalid/a.pdf")),
+        act("GoToR", F="notes.txt"),
+        act("GoToE", T=pikepdf.Dictionary(R=pikepdf.Name.C)),
+        act("SubmitForm", F="https://example.invalid/"),
+        act("ImportData", F="data.fdf"),
+        act("Rendition", OP=0),
+        act("URI", URI="javascript:alert(1)"),
+        act("URI", URI="file:///etc/hosts"),
+        pikepdf.Dictionary(Type=pikepdf.Name.Annot, Subtype=pikepdf.Name.RichMedia),
+        pikepdf.Dictionary(Inner=[pikepdf.Dictionary(Type=pikepdf.Name.Annot, Subtype=pikepdf.Name("/3D"))]),
+    ],
+)
+async def test_what_a_pdf_does_beside_is_said(scan: Scan, thing: pikepdf.Dictionary) -> None:
+    document = await scan("x.pdf", pdf(OpenAction=thing))
+
+    assert document.verdict is Verdict.UNKNOWN
+    assert reasons(document) == {CoverageReason.UNSUPPORTED}
+
+
+@pytest.mark.parametrize("entries", [{"F": "elsewhere.bin"}, {"Filter": pikepdf.Name.OfTheirOwn}])
+async def test_a_stream_of_a_pdf_that_cannot_be_looked_at_is_said(scan: Scan, entries: dict[str, object]) -> None:
+    document = pikepdf.new()
+    document.add_blank_page()
+    document.Root["/Extra"] = pikepdf.Stream(document, b"some bytes", **entries)
+    buffer = io.BytesIO()
+    document.save(buffer)
+
+    assert CoverageReason.UNSUPPORTED in reasons(await scan("x.pdf", buffer.getvalue()))
+
+
+@pytest.mark.parametrize(("before", "after"), [(b"#!/bin/sh\n", b""), (b"", b"more than an end of line")])
+async def test_what_stands_around_a_pdf_is_said(scan: Scan, before: bytes, after: bytes) -> None:
+    document = await scan("x.pdf", before + pdf() + after)
+
+    assert document.verdict is Verdict.UNKNOWN
+    assert [artifact.origin for artifact in document.artifacts[1:]] == (["after PDF"] if after else [])
 
 
 async def test_files_in_a_pdf_come_out(scan: Scan, eicar: bytes) -> None:

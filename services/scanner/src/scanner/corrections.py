@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from scanner.signatures import is_beam, is_translation
+from scanner.signatures import is_beam, is_layout_cache, is_printer_settings, is_translation
 from scanner.unpackers.encodings import as_utf8
 from shared.scan import ContentType
 
@@ -39,7 +39,23 @@ MANUAL = ContentType(
     score=1.0,
     is_text=True,
 )
-ADDED_TYPES = (TRANSLATION, BEAM, MANUAL)
+PRINTER_SETTINGS = ContentType(
+    label="devmode",
+    mime_type="application/vnd.openxmlformats-officedocument.spreadsheetml.printerSettings",
+    group="document",
+    description="Settings of a printer (DEVMODE), carried by documents",
+    score=1.0,
+    is_text=False,
+)
+LAYOUT_CACHE = ContentType(
+    label="layout-cache",
+    mime_type="application/octet-stream",
+    group="document",
+    description="Layout cache of an OpenDocument text",
+    score=1.0,
+    is_text=False,
+)
+ADDED_TYPES = (TRANSLATION, BEAM, MANUAL, PRINTER_SETTINGS, LAYOUT_CACHE)
 """The types that the model does not tell."""
 
 # https://packaging.python.org/en/latest/specifications/core-metadata/ and .../binary-distribution-format/
@@ -80,6 +96,9 @@ _MANUAL_TAKEN_FOR = frozenset({
 })  # fmt: skip
 
 
+_NOISE_TAKEN_FOR = frozenset({"unknown", "wasm"})
+
+
 def corrected_label(label: str, head: bytes, *, whole: bool) -> str:
     """Return what the model's label becomes; `whole` says that the first bytes are all of the file."""
     if is_translation(head):
@@ -108,4 +127,6 @@ _WHOLE_FORMS: tuple[tuple[frozenset[str], Callable[[bytes], object], str], ...] 
     (_METADATA_TAKEN_FOR, _METADATA.fullmatch, "txt"),
     (_FILE_LIST_TAKEN_FOR, _FILE_LIST.fullmatch, "txt"),
     (_MANUAL_TAKEN_FOR, _is_manual, MANUAL.label),
+    (_NOISE_TAKEN_FOR, is_printer_settings, PRINTER_SETTINGS.label),
+    (_NOISE_TAKEN_FOR, is_layout_cache, LAYOUT_CACHE.label),
 )

@@ -57,6 +57,26 @@ def is_beam(head: bytes) -> bool:
     return head.startswith(b"FOR1") and head.startswith(b"BEAM", _RIFF_FORM)
 
 
+def is_printer_settings(content: bytes) -> bool:
+    """Whether it is the DEVMODE of a printer, which workbooks and slides carry along.
+
+    Source: https://learn.microsoft.com/en-us/windows/win32/api/wingdi/ns-wingdi-devmodew
+    """
+    if len(content) < 72:
+        return False
+    version, _, size, extra = struct.unpack_from("<4H", content, 64)
+    return version in {0x0400, 0x0401} and 156 <= size <= 220 and 0 <= len(content) - size - extra <= 4
+
+
+def is_layout_cache(content: bytes) -> bool:
+    """Whether it is what Writer of LibreOffice keeps of the layout: its version and one record of all the rest.
+
+    Source: https://github.com/LibreOffice/core/blob/master/sw/source/core/layout/laycache.cxx
+    """
+    begins = content.startswith(b"\x01\0") and content.startswith(b"\0p", 3)
+    return begins and int.from_bytes(content[5:8], "little") == len(content) - 4
+
+
 _RIFF_FORM = 8
 _BOX_TYPE = 4
 _MATROSKA = _starts(b"\x1a\x45\xdf\xa3")

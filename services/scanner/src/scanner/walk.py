@@ -28,6 +28,7 @@ from scanner.tree import Node
 from scanner.unpackers import HEAD_BYTES, TAIL_BYTES, UNPACKERS, unpackers_for
 from scanner.unpackers.base import Unpacker
 from scanner.unpackers.encodings import ENCODINGS
+from scanner.unpackers.pdf import ADDRESSES
 from scanner.verdict import run_verdict
 from shared.scan import ContentType, CoverageGap, CoverageReason, DetectorInfo, DetectorRun, Finding
 
@@ -111,6 +112,8 @@ class Walk:
             head, tail = await loop.run_in_executor(self._tools.threads.files, _read_ends, content)
             whole = len(head) == content.size
             node.content_type = self._tools.identifier.corrected(node.content_type, head, whole=whole)
+            if node.origin == ADDRESSES:
+                node.content_type = self._tools.identifier.plain_text
             types = effective_types(node.name, node.content_type, head, node.runs_as)
             scripts = frozenset(type_name for type_name in types if type_name.label in SCRIPTS)
             self._progress.at("inspecting", node.name)

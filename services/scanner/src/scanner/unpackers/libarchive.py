@@ -21,7 +21,7 @@ _EOF = 1
 _MAGIC_WITHIN = 34 * 1024
 _TYPE_MASK = 0o170000
 _REGULAR = 0o100000
-_DAMAGED = "The {} archive is damaged or cut off."
+_DAMAGED = "The {} is damaged or cut off."
 # The last bytes of an end marker, which a reader need not read.
 _SLACK_BYTES = 8
 _MEMBER_DAMAGED = "The member is damaged or cut off."
@@ -186,12 +186,12 @@ class LibarchiveUnpacker:
             sink.gap(GapReason.ENCRYPTED, detail)
             return
         except DamagedArchiveError:
-            sink.gap(GapReason.ERROR, _DAMAGED.format(self.name))
+            sink.gap(GapReason.ERROR, _DAMAGED.format(f"{self.name} archive"))
             return
         finally:
             consumed = reader.consumed_bytes
             reader.close()
-        store_rest(source, consumed if self._format.sequential else end, self.name, sink)
+        store_rest(source, consumed if self._format.sequential else end, f"{self.name} archive", sink)
 
 
 def not_of_the_type(name: str) -> str:
@@ -199,12 +199,12 @@ def not_of_the_type(name: str) -> str:
     return f"It looks like the type {name}, but its first bytes are not of that type."
 
 
-def store_rest(source: BinaryIO, end: int | None, name: str, sink: Sink) -> None:
-    """Look at what follows the end of an archive, if it is more than padding."""
+def store_rest(source: BinaryIO, end: int | None, what: str, sink: Sink) -> None:
+    """Look at what follows the end of `what`, if it is more than padding."""
     if end is None:
         return
     if end > source.seek(0, 2):
-        sink.gap(GapReason.ERROR, _DAMAGED.format(name))
+        sink.gap(GapReason.ERROR, _DAMAGED.format(what))
         return
     source.seek(end)
     if len(source.read(_SLACK_BYTES + 1)) <= _SLACK_BYTES:
@@ -212,10 +212,8 @@ def store_rest(source: BinaryIO, end: int | None, name: str, sink: Sink) -> None
     source.seek(end)
     if any(chunk.strip(b"\0") for chunk in read_chunks(source)):
         source.seek(end)
-        sink.gap(GapReason.ERROR, f"Data that is not part of the {name} archive follows it.")
-        sink.store(
-            "trailing data", f"after {name} archive", read_chunks(source), (OSError,), "The file could not be read."
-        )
+        sink.gap(GapReason.ERROR, f"Data that is not part of the {what} follows it.")
+        sink.store("trailing data", f"after {what}", read_chunks(source), (OSError,), "The file could not be read.")
 
 
 def _field(source: BinaryIO, offset: int) -> int | None:

@@ -1,7 +1,7 @@
 """Parts of Office Open XML documents (ECMA-376) that reach out of the document or calculate.
 
-Read with patterns and not with an XML parser: what matters stands in single tags, and no entity
-is ever expanded.
+What to warn of is found with patterns, in parts that are no good XML, too. Whether there is nothing else that acts, an
+XML parser tells.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from scanner.unpackers.base import Sink, read_bounded
 from scanner.unpackers.encodings import as_utf8
+from scanner.unpackers.office_markup import is_office_markup, look_for_acts
 from scanner.unpackers.signs import Sign
 
 MAX_PARSED_BYTES = 64 * 1024 * 1024
@@ -33,11 +34,11 @@ class OfficePartUnpacker:
 
     name = "office part"
     labels: frozenset[str] = frozenset()
-    whole: frozenset[str] = frozenset()
+    whole = frozenset({"rdf", "xml"})
 
     def recognises(self, head: bytes, tail: bytes) -> bool:  # noqa: ARG002 -- the head tells
-        """Whether the root element is one of those that matter."""
-        return _ROOT.search(as_utf8(head[:4096])) is not None
+        """Whether it is of an Office document, or the root element is one of those that matter."""
+        return is_office_markup(head) or _ROOT.search(as_utf8(head[:4096])) is not None
 
     def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:  # noqa: ARG002 -- the finds are named here
         """Store the fields and formulas, and tell the signs."""
@@ -52,6 +53,8 @@ class OfficePartUnpacker:
             sink.sign(Sign.XLM_MACRO)
             formulas = "\n".join(html.unescape(formula) for formula in _FORMULA.findall(text))
             sink.store("macro formulas.txt", "Excel 4.0 macro", [formulas.encode("utf-8", "replace")], (), "")
+        if text.lstrip("\ufeff \t\r\n").startswith("<"):  # a text may speak of such elements
+            look_for_acts(data, sink)
 
 
 def _look_at_relationship(attributes: str, sink: Sink) -> None:

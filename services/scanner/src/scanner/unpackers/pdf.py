@@ -1,30 +1,58 @@
-"""PDF (ISO 32000) by pikepdf: scripts, files it carries, forms in XFA, launch actions, addresses."""
+"""PDF (ISO 32000) by pikepdf: scripts, files it carries, forms in XFA, launch actions, addresses.
+
+What can act in a PDF is a closed list, so a PDF of which nothing on it was passed over is fully looked at.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from scanner.declared import RUN_BY_DOUBLE_CLICK, DeclaredName
 from scanner.unpackers.base import GapReason, Sink
+from scanner.unpackers.libarchive import store_rest
 from scanner.unpackers.libraries import library
 from scanner.unpackers.passwords import PasswordTrial
 from scanner.unpackers.signs import Sign
 
+ADDRESSES = "addresses in PDF"
+"""The origin of the list of addresses, which is text whatever the addresses look like."""
+
 _MAX_NESTING = 40
-_MAX_ADDRESSES = 2000
+_MAX_ADDRESSES = 20_000
+_MAGIC, _END = b"%PDF-", b"%%EOF"
+_SPACE = b"\xef\xbb\xbf\0\t\n\f\r "
+_PDF_WITHIN = 1024
+_END_WITHIN = 64 * 1024
+_NEIGHBOUR = re.compile(r"(?i)(?:\./)?[^/\\:][^\\:]*\.pdf")
+_HARMLESS_SCHEMES = frozenset({"", "ftp", "http", "https", "mailto", "tel"})
+# Tables 171, 201 and 88 of ISO 32000-2: actions, annotations and other objects that reach out of the document or
+# bring a player of their own. Scripts, launch actions, addresses and files it carries are looked at below.
+_PASSED_OVER = {
+    "/S": {
+        "/GoTo3DView", "/GoToE", "/ImportData", "/Movie", "/Rendition", "/RichMediaExecute", "/Sound",
+        "/SubmitForm",
+    },
+    "/Subtype": {"/3D", "/Movie", "/PRC", "/PS", "/RichMedia", "/Screen", "/Sound", "/U3D"},
+    "/Subtype2": {"/PS"},
+}  # fmt: skip
+_FILTERS = frozenset({
+    "/ASCII85Decode", "/ASCIIHexDecode", "/CCITTFaxDecode", "/Crypt", "/DCTDecode", "/FlateDecode", "/JBIG2Decode",
+    "/JPXDecode", "/LZWDecode", "/RunLengthDecode",
+})  # fmt: skip
 
 
 class PdfUnpacker:
-    """Makes what can act in a PDF a child. Fonts and pictures are not looked at, so it is never whole."""
+    """Makes what can act in a PDF a child. Its fonts and pictures are as passive as other pictures."""
 
     name = "pdf"
     labels = frozenset({"pdf"})
-    whole: frozenset[str] = frozenset()
+    whole = labels
 
     def recognises(self, head: bytes, tail: bytes) -> bool:  # noqa: ARG002 -- the head tells
         """Whether the header is within the first 1024 bytes, where readers accept it."""
-        return b"%PDF-" in head[:1024]
+        return _MAGIC in head[:_PDF_WITHIN]
 
     def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:  # noqa: ARG002 -- objects bring their own names
         """Store scripts, embedded files and forms, and tell launch actions."""
@@ -41,6 +69,21 @@ class PdfUnpacker:
             _Reading(pikepdf, sink).read(document)
             if document.get_warnings():
                 sink.gap(GapReason.ERROR, "The PDF is damaged; it was read as far as it could be repaired.")
+        _look_around(source, sink)
+
+
+def _look_around(source: BinaryIO, sink: Sink) -> None:
+    """Look at what stands before and behind the document."""
+    source.seek(0)
+    if not source.read(_PDF_WITHIN).lstrip(_SPACE).startswith(_MAGIC):
+        sink.gap(GapReason.UNSUPPORTED, "Something that is not part of the PDF stands before it.")
+    start = max(0, source.seek(0, 2) - _END_WITHIN)
+    source.seek(start)
+    end = source.read().rfind(_END)
+    if end < 0:
+        sink.gap(GapReason.ERROR, "The end of the PDF was not found.")
+    else:
+        store_rest(source, start + end + len(_END), "PDF", sink)
 
 
 def _opened(pikepdf: Any, source: BinaryIO, sink: Sink) -> Any:
@@ -62,12 +105,12 @@ class _Reading:
         self._scripts = 0
 
     def read(self, document: Any) -> None:
-        for thing in document.objects:
+        for thing in (document.trailer, *document.objects):
             for dictionary in self._dictionaries(thing, 0):
                 self._look_at(dictionary)
         if self._addresses:
             text = "\n".join(self._addresses)
-            self._sink.store("addresses.txt", "addresses in PDF", [text.encode("utf-8", "replace")], (), "")
+            self._sink.store("addresses.txt", ADDRESSES, [text.encode("utf-8", "replace")], (), "")
 
     def _dictionaries(self, thing: Any, depth: int) -> Iterator[Any]:
         """Yield a dictionary and those written inside it; the others come by themselves."""
@@ -89,10 +132,9 @@ class _Reading:
         if "/JS" in dictionary:
             self._scripts += 1
             self._store(f"script {self._scripts}.js", "script in PDF", dictionary.JS)
-        if dictionary.get("/S") == "/Launch":
-            self._sink.sign(Sign.PDF_LAUNCH)
-        if "/URI" in dictionary and len(self._addresses) < _MAX_ADDRESSES:
-            self._addresses[str(dictionary.URI)] = None
+        self._look_at_action(dictionary)
+        if "/URI" in dictionary:
+            self._address(str(dictionary.URI))
         if "/EF" in dictionary and isinstance(dictionary.EF, self._pikepdf.Dictionary):
             name = str(dictionary.get("/UF", dictionary.get("/F", "embedded file")))
             if DeclaredName.of(name).extension in RUN_BY_DOUBLE_CLICK:
@@ -105,6 +147,45 @@ class _Reading:
             for part in forms if isinstance(forms, self._pikepdf.Array) else [forms]:
                 if isinstance(part, self._pikepdf.Stream):
                     self._store("form.xml", "XFA form in PDF", part)
+
+        self._note_passed_over(dictionary)
+
+    def _look_at_action(self, dictionary: Any) -> None:
+        action = dictionary.get("/S")
+        if action == "/Launch":
+            self._sink.sign(Sign.PDF_LAUNCH)
+        elif action == "/GoToR" and not self._is_neighbour(dictionary.get("/F")):
+            self._sink.gap(GapReason.UNSUPPORTED, "Not looked at in the PDF: a link to another file.")
+
+    def _note_passed_over(self, dictionary: Any) -> None:
+        for key, kinds in _PASSED_OVER.items():
+            kind = dictionary.get(key)
+            if isinstance(kind, self._pikepdf.Name) and str(kind) in kinds:
+                self._sink.gap(GapReason.UNSUPPORTED, f"Not looked at in the PDF: what {str(kind)[1:]} does.")
+        if isinstance(dictionary, self._pikepdf.Stream):
+            if "/F" in dictionary:
+                self._sink.gap(GapReason.UNSUPPORTED, "Not looked at in the PDF: a stream in another file.")
+            filters = dictionary.get("/Filter", self._pikepdf.Array())
+            names = filters if isinstance(filters, self._pikepdf.Array) else [filters]
+            if not {str(name) for name in names} <= _FILTERS:
+                self._sink.gap(GapReason.UNSUPPORTED, "Not looked at in the PDF: a stream in an unknown encoding.")
+
+    def _is_neighbour(self, file: Any) -> bool:
+        """Whether a file specification names a PDF in the same folder or below it."""
+        specification = isinstance(file, self._pikepdf.Dictionary)
+        names = [str(file[key]) for key in ("/F", "/UF") if key in file] if specification else [str(file)]
+        return bool(names) and all(_NEIGHBOUR.fullmatch(name) for name in names)
+
+    def _address(self, address: str) -> None:
+        if address not in self._addresses and len(self._addresses) == _MAX_ADDRESSES:
+            self._sink.gap(GapReason.LIMIT_REACHED, f"The PDF has more than {_MAX_ADDRESSES} addresses.")
+            return
+        self._addresses[address] = None
+        scheme = address.partition(":")[0].strip().lower() if ":" in address else ""
+        if scheme not in _HARMLESS_SCHEMES:
+            self._sink.gap(
+                GapReason.UNSUPPORTED, "Not looked at in the PDF: an address that leads to something else than a page."
+            )
 
     def _store(self, name: str, origin: str, value: Any) -> None:
         damage = (self._pikepdf.PdfError, ValueError, RuntimeError)

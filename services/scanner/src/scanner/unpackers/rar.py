@@ -60,7 +60,7 @@ class RarUnpacker(LibarchiveUnpacker):
                 super().unpack(source, name, sink)
             else:
                 store_copy(decrypted, sink)
-                store_rest(source, decrypted.end, self.name, sink)
+                store_rest(source, decrypted.end, f"{self.name} archive", sink)
 
 
 class _Decryption:

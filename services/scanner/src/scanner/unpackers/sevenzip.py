@@ -47,7 +47,7 @@ class SevenZipUnpacker:
         except EncryptedArchiveError:
             source.seek(0)
             _EncryptedArchive(source, sink).store_all()
-        store_rest(source, _end(source), self.name, sink)
+        store_rest(source, _end(source), f"{self.name} archive", sink)
 
 
 def _store_all(source: BinaryIO, sink: Sink) -> None:
