@@ -155,7 +155,7 @@ async def test_what_acts_in_a_pdf_comes_out(scan: Scan) -> None:
 
 
 def act(kind: str, **more: object) -> pikepdf.Dictionary:
-    return pikepdf.Dictionary(S=pikepdf.Name(f"/{kind}"), **more)
+    return pikepdf.Dictionary({"/S": pikepdf.Name(f"/{kind}"), **{f"/{name}": value for name, value in more.items()}})
 
 
 async def test_a_pdf_that_does_nothing_is_clean(scan: Scan) -> None:

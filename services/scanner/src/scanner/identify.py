@@ -123,10 +123,9 @@ class TypeIdentifier:
         """The answer for content that could not be identified."""
         return self._types["unknown"].model_copy(update={"score": 0.0})
 
-    @property
-    def plain_text(self) -> ContentType:
-        """The type of what Fumehood itself writes down as lines of text."""
-        return self._types["txt"].model_copy(update={"score": 1.0})
+    def of(self, label: str) -> ContentType:
+        """Return the content type of that label, as a certain answer."""
+        return self._types[label].model_copy(update={"score": 1.0})
 
     async def close(self) -> None:
         """Stop the batcher."""

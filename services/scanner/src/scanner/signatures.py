@@ -98,13 +98,17 @@ SIGNATURES: dict[str, Check] = {
     "mp3": _is_mp3,
     "mp4": _MPEG4,
     "ogg": _starts(b"OggS"),
+    "otf": _starts(b"OTTO"),
     "png": _starts(b"\x89PNG\r\n\x1a\n"),
     "psd": _starts(b"8BPS"),
     "qt": _at(_BOX_TYPE, b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip"),
     "tiff": _starts(b"II*\0", b"MM\0*"),
+    "ttf": _starts(b"\0\1\0\0", b"true", b"ttcf"),
     "wav": lambda head: head.startswith(b"RIFF") and head.startswith(b"WAVE", _RIFF_FORM),
     "webm": _MATROSKA,
     "webp": lambda head: head.startswith(b"RIFF") and head.startswith(b"WEBP", _RIFF_FORM),
+    "woff": _starts(b"wOFF"),
+    "woff2": _starts(b"wOF2"),
 }
 
 

@@ -28,7 +28,8 @@ from scanner.tree import Node
 from scanner.unpackers import HEAD_BYTES, TAIL_BYTES, UNPACKERS, unpackers_for
 from scanner.unpackers.base import Unpacker
 from scanner.unpackers.encodings import ENCODINGS
-from scanner.unpackers.pdf import ADDRESSES
+from scanner.unpackers.markup import HANDLERS, SCRIPT
+from scanner.unpackers.pdf import ADDRESSES, SCRIPT_IN_PDF
 from scanner.verdict import run_verdict
 from shared.scan import ContentType, CoverageGap, CoverageReason, DetectorInfo, DetectorRun, Finding
 
@@ -112,8 +113,9 @@ class Walk:
             head, tail = await loop.run_in_executor(self._tools.threads.files, _read_ends, content)
             whole = len(head) == content.size
             node.content_type = self._tools.identifier.corrected(node.content_type, head, whole=whole)
-            if node.origin == ADDRESSES:
-                node.content_type = self._tools.identifier.plain_text
+            known = _label_by_origin(node)
+            if known is not None and node.content_type.is_text:
+                node.content_type = self._tools.identifier.of(known)
             types = effective_types(node.name, node.content_type, head, node.runs_as)
             scripts = frozenset(type_name for type_name in types if type_name.label in SCRIPTS)
             self._progress.at("inspecting", node.name)
@@ -273,6 +275,13 @@ class Walk:
 def _run_of(info: DetectorInfo, inspection: Inspection, *, shadow: bool) -> DetectorRun:
     verdict = run_verdict(inspection.findings, inspection.gaps)
     return DetectorRun(detector=info.name, version=info.version, verdict=verdict, score=inspection.score, shadow=shadow)
+
+
+def _label_by_origin(node: Node) -> str | None:
+    """Return the type of what an unpacker took out and knows better than the type model."""
+    if node.origin == ADDRESSES:
+        return "txt"
+    return DeclaredName.of(node.name).active_type if node.origin in {SCRIPT, HANDLERS, SCRIPT_IN_PDF} else None
 
 
 def _read_ends(content: ByteRange) -> tuple[bytes, bytes]:

@@ -12,7 +12,7 @@ from scanner.unpackers.install_script import InstallScriptReader
 from scanner.unpackers.libarchive import LIBARCHIVE
 from scanner.unpackers.mail import MailUnpacker
 from scanner.unpackers.manifests import NpmManifestReader, PyprojectReader
-from scanner.unpackers.markup import MarkupUnpacker
+from scanner.unpackers.markup import MarkupUnpacker, PageUnpacker
 from scanner.unpackers.office_part import OfficePartUnpacker
 from scanner.unpackers.ole import OleUnpacker
 from scanner.unpackers.onenote import OneNoteUnpacker
@@ -25,6 +25,7 @@ from scanner.unpackers.rtf import RtfUnpacker
 from scanner.unpackers.sevenzip import SevenZipUnpacker
 from scanner.unpackers.shortcut import ShortcutUnpacker
 from scanner.unpackers.spreadsheet import BinarySheetUnpacker
+from scanner.unpackers.style_sheet import StyleSheetUnpacker
 from scanner.unpackers.tar import TarUnpacker
 from scanner.unpackers.tnef import TnefUnpacker
 from scanner.unpackers.zip import ZipUnpacker
@@ -51,6 +52,8 @@ _ALL: tuple[Unpacker, ...] = (
     ShortcutUnpacker(),
     OneNoteUnpacker(),
     MarkupUnpacker(),
+    PageUnpacker(),  # behind the other: what only begins as a page may be a program that writes one
+    StyleSheetUnpacker(),
     ENCODINGS,
     PLAIN_TEXT,
     NpmManifestReader(),
@@ -78,4 +81,7 @@ def unpackers_for(labels: frozenset[str], head: bytes, tail: bytes) -> tuple[Unp
     by_label = [unpacker for unpacker in unpackers if labels & unpacker.labels]
     if by_head is not None:  # a container that the type model guessed and the magic number contradicts
         by_label = [unpacker for unpacker in by_label if not unpacker.whole or unpacker.recognises(head, b"")]
-    return tuple(dict.fromkeys(unpacker for unpacker in (*by_label, by_head, by_tail) if unpacker is not None))
+    chosen = tuple(dict.fromkeys(unpacker for unpacker in (*by_label, by_head, by_tail) if unpacker is not None))
+    # What one unpacker does and another does more thoroughly is not done twice.
+    thorough = {base for unpacker in chosen for base in type(unpacker).__mro__[1:]}
+    return tuple(unpacker for unpacker in chosen if type(unpacker) not in thorough)

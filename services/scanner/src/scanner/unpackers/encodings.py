@@ -2,7 +2,7 @@
 
 Each find is a child of its own, which is searched in its turn, so layers come off one by one. Only
 what looks like text, a program or an archive once decoded is kept: most runs of base64 are keys,
-hashes and pictures.
+hashes and pictures. What Microsoft's Script Encoder wrote is marked as such.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import binascii
 import re
 import zlib
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import BinaryIO
 
 from scanner.unpackers.base import GapReason, Sink, read_bounded
+from scanner.unpackers.script_encoder import MARK, decoded_scripts
 
 MAX_SEARCHED_BYTES = 16 * 1024 * 1024
 MAX_SEARCHED_PLAIN_BYTES = 1024 * 1024
@@ -77,7 +79,10 @@ class EncodingsUnpacker:
         else:
             text = as_utf8(source.read(MAX_SEARCHED_PLAIN_BYTES))
         seen = {text}
-        for encoding, content in _finds(_JOINED_LITERALS.sub(b"", text)):
+        encoded = [("Script Encoder", script) for script in decoded_scripts(text)]
+        if self._runs and text.count(MARK) > len(encoded):
+            sink.gap(GapReason.UNSUPPORTED, "A part by the Script Encoder could not be decoded.")
+        for encoding, content in chain(encoded, _finds(_JOINED_LITERALS.sub(b"", text))):
             if content in seen:
                 continue
             if len(seen) > MAX_FOUND:

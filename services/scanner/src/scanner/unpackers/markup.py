@@ -7,18 +7,22 @@ from typing import BinaryIO
 
 from scanner.unpackers.base import GapReason, Sink, read_bounded
 from scanner.unpackers.encodings import as_utf8
+from scanner.unpackers.page_acts import PageActs
 
 MAX_PARSED_BYTES = 16 * 1024 * 1024
 MAX_SCRIPTS = 200
+SCRIPT, HANDLERS = "script element", "event handlers"
+"""The origins of what is taken out; its name tells the language."""
+
 _SUFFIXES = {"vbs": ".vbs", "vbscript": ".vbs", "jscript.encode": ".jse", "vbscript.encode": ".vbe"}
 _DATA_TYPES = ("json", "template", "x-", "importmap", "speculationrules", "text/plain")
 
 
 class MarkupUnpacker:
-    """Makes every script of a page a child; a page itself is never fully looked at by that."""
+    """Makes every script of markup a child; a template or program is not fully looked at by that."""
 
     name = "markup"
-    labels = frozenset({"asp", "erb", "hta", "html", "jinja", "mht", "php", "scriptwsf", "svg", "twig", "vue", "xml"})
+    labels = frozenset({"asp", "erb", "hta", "jinja", "mht", "php", "scriptwsf", "twig", "vue", "xml"})
     whole: frozenset[str] = frozenset()
 
     def recognises(self, head: bytes, tail: bytes) -> bool:  # noqa: ARG002 -- the head tells
@@ -29,18 +33,36 @@ class MarkupUnpacker:
 
     def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:  # noqa: ARG002 -- scripts are numbered
         """Store the scripts in their order, then the event handlers together."""
-        text = as_utf8(read_bounded(source, MAX_PARSED_BYTES, "searched for scripts", sink))
-        page = _Page()
-        page.feed(text.decode("utf-8", "replace"))
+        self._read(source, sink, _Page())
+
+    def _read(self, source: BinaryIO, sink: Sink, page: _Page) -> str:
+        """Store what is found and return the text."""
+        text = as_utf8(read_bounded(source, MAX_PARSED_BYTES, "searched for scripts", sink)).decode("utf-8", "replace")
+        page.feed(text)
         page.close()
         page.end_script()
         for number, (suffix, script) in enumerate(page.scripts, 1):
             if number > MAX_SCRIPTS:
                 sink.gap(GapReason.LIMIT_REACHED, "The page has more scripts than the limit allows.")
                 break
-            sink.store(f"script {number}{suffix}", "script element", [_encoded(script)], (), "")
+            sink.store(f"script {number}{suffix}", SCRIPT, [_encoded(script)], (), "")
         if page.handlers:
-            sink.store("event handlers.js", "event handlers", [_encoded("\n".join(page.handlers))], (), "")
+            sink.store("event handlers.js", HANDLERS, [_encoded("\n".join(page.handlers))], (), "")
+        return text
+
+
+class PageUnpacker(MarkupUnpacker):
+    """Makes every script of a page or drawing a child, and tells what else acts in it."""
+
+    name = "page"
+    labels = frozenset({"html", "svg"})
+    whole = labels
+
+    def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:  # noqa: ARG002 -- scripts are numbered
+        """Store the scripts and event handlers, and tell what was not looked at."""
+        page = _Page(PageActs(sink))
+        text = self._read(source, sink, page)
+        page.compare(text)
 
 
 def _encoded(text: str) -> bytes:
@@ -48,14 +70,17 @@ def _encoded(text: str) -> bytes:
 
 
 class _Page(HTMLParser):
-    def __init__(self) -> None:
+    def __init__(self, acts: PageActs | None = None) -> None:
         super().__init__(convert_charrefs=True)
+        self._acts = acts
         self.scripts: list[tuple[str, str]] = []
         self.handlers: list[str] = []
         self._suffix: str | None = None
         self._pieces: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if self._acts is not None:
+            self._acts.look_at(tag, attrs)
         for attribute, value in attrs:
             if value and (
                 attribute.startswith("on") or value.lstrip().lower().startswith(("javascript:", "vbscript:"))
@@ -88,6 +113,22 @@ class _Page(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag.rpartition(":")[2] == "script":
             self.end_script()
+
+    def handle_comment(self, data: str) -> None:
+        """Read comments with a condition, which some programs take for markup, as such."""
+        condition, bracket, markup = data.partition("]>")
+        if self._acts is not None and bracket and condition.lstrip().startswith("[if"):
+            inner = _Page(self._acts)
+            inner.feed(markup)
+            inner.close()
+            inner.end_script()
+            self.scripts += inner.scripts
+            self.handlers += inner.handlers
+
+    def compare(self, text: str) -> None:
+        """Tell what stands in the text and neither was taken out nor looked at."""
+        if self._acts is not None:
+            self._acts.compare(text, (script for _, script in self.scripts))
 
     def end_script(self) -> None:
         """Keep the script that was read, if there is more to it than space."""

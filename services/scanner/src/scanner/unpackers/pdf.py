@@ -16,8 +16,8 @@ from scanner.unpackers.libraries import library
 from scanner.unpackers.passwords import PasswordTrial
 from scanner.unpackers.signs import Sign
 
-ADDRESSES = "addresses in PDF"
-"""The origin of the list of addresses, which is text whatever the addresses look like."""
+ADDRESSES, SCRIPT_IN_PDF = "addresses in PDF", "script in PDF"
+"""The origins of the list of addresses, which is text whatever they look like, and of scripts."""
 
 _MAX_NESTING = 40
 _MAX_ADDRESSES = 20_000
@@ -131,7 +131,7 @@ class _Reading:
     def _look_at(self, dictionary: Any) -> None:
         if "/JS" in dictionary:
             self._scripts += 1
-            self._store(f"script {self._scripts}.js", "script in PDF", dictionary.JS)
+            self._store(f"script {self._scripts}.js", SCRIPT_IN_PDF, dictionary.JS)
         self._look_at_action(dictionary)
         if "/URI" in dictionary:
             self._address(str(dictionary.URI))
