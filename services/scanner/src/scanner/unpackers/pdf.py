@@ -134,9 +134,9 @@ class _Reading:
             self._store(f"script {self._scripts}.js", SCRIPT_IN_PDF, dictionary.JS)
         self._look_at_action(dictionary)
         if "/URI" in dictionary:
-            self._address(str(dictionary.URI))
+            self._address(_text(dictionary.URI))
         if "/EF" in dictionary and isinstance(dictionary.EF, self._pikepdf.Dictionary):
-            name = str(dictionary.get("/UF", dictionary.get("/F", "embedded file")))
+            name = _text(dictionary.get("/UF", dictionary.get("/F", "embedded file")))
             if DeclaredName.of(name).extension in RUN_BY_DOUBLE_CLICK:
                 self._sink.sign(Sign.PROGRAM_ATTACHED)
             contents = {value.objgen: value for _, value in dictionary.EF.items()}
@@ -159,21 +159,21 @@ class _Reading:
 
     def _note_passed_over(self, dictionary: Any) -> None:
         for key, kinds in _PASSED_OVER.items():
-            kind = dictionary.get(key)
-            if isinstance(kind, self._pikepdf.Name) and str(kind) in kinds:
-                self._sink.gap(GapReason.UNSUPPORTED, f"Not looked at in the PDF: what {str(kind)[1:]} does.")
+            kind = _text(dictionary[key]) if key in dictionary else ""
+            if kind in kinds:
+                self._sink.gap(GapReason.UNSUPPORTED, f"Not looked at in the PDF: what {kind[1:]} does.")
         if isinstance(dictionary, self._pikepdf.Stream):
             if "/F" in dictionary:
                 self._sink.gap(GapReason.UNSUPPORTED, "Not looked at in the PDF: a stream in another file.")
             filters = dictionary.get("/Filter", self._pikepdf.Array())
             names = filters if isinstance(filters, self._pikepdf.Array) else [filters]
-            if not {str(name) for name in names} <= _FILTERS:
+            if not {_text(name) for name in names} <= _FILTERS:
                 self._sink.gap(GapReason.UNSUPPORTED, "Not looked at in the PDF: a stream in an unknown encoding.")
 
     def _is_neighbour(self, file: Any) -> bool:
         """Whether a file specification names a PDF in the same folder or below it."""
         specification = isinstance(file, self._pikepdf.Dictionary)
-        names = [str(file[key]) for key in ("/F", "/UF") if key in file] if specification else [str(file)]
+        names = [_text(file[key]) for key in ("/F", "/UF") if key in file] if specification else [_text(file)]
         return bool(names) and all(_NEIGHBOUR.fullmatch(name) for name in names)
 
     def _address(self, address: str) -> None:
@@ -197,4 +197,12 @@ class _Reading:
         if isinstance(value, self._pikepdf.Stream):
             yield value.read_bytes()
         else:
-            yield str(value).encode("utf-8", "replace")
+            yield _text(value).encode("utf-8", "replace")
+
+
+def _text(value: Any) -> str:
+    """Return a string or name as text; names may be of any bytes."""
+    try:
+        return str(value)
+    except UnicodeDecodeError:
+        return str(value.unparse().decode("utf-8", "replace"))
