@@ -191,6 +191,15 @@ async def test_scripts_of_a_picture_come_out(scan: Scan) -> None:
     assert "script element" in origins(document)
 
 
+async def test_first_bytes_of_a_format_are_no_file(scan: Scan) -> None:
+    header = r"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff"
+    script = f'HEADER = b"{header}"\n\n\ndef written(data):\n    return HEADER + data\n'
+    document = await scan("x.py", script.encode() * 3)
+
+    assert origins(document) == []
+    assert document.verdict is Verdict.CLEAN
+
+
 # As Microsoft's encoder writes it; many descriptions of the format have this example. It says hello.
 ENCODED = b"#@~^DgAAAA==\\ko$K6,JC\x7fV^GJqAQAAA==^#~@"
 

@@ -23,6 +23,8 @@ MAX_SEARCHED_PLAIN_BYTES = 1024 * 1024
 MAX_FOUND = 64
 _MAX_INFLATED_BYTES = 16 * 1024 * 1024
 _MIN_TEXT_BYTES = 12
+# An empty gzip file has as many. Programs that write formats have their first bytes as constants.
+_MIN_FILE_BYTES = 20
 _MIN_DOUBTFUL_BYTES = 64
 _CONTROLS = bytes(code for code in range(0x20) if code not in b"\t\r\n\f")
 _HIGH = bytes(range(0x80, 0x100))
@@ -127,7 +129,7 @@ def payload_of(data: bytes, *, any_ascii: bool = False) -> bytes | None:
     With `any_ascii` 64 bytes without a high bit are text, whatever they say. Base64 of other things has such bits;
     tables of small numbers have none.
     """
-    if data.startswith(FILE_MAGICS):
+    if len(data) >= _MIN_FILE_BYTES and data.startswith(FILE_MAGICS):
         return data
     text = _as_text(data, any_ascii=any_ascii)
     if text is not None:
