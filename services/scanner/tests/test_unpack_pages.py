@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from scanner.engine import EngineSettings, ScanEngine
 from scanner.testing import Scan
 from shared.scan import CoverageLevel, CoverageReason, ScanDocument, Verdict
 
@@ -107,3 +110,19 @@ async def test_a_program_that_begins_as_a_page_stays_one(scan: Scan) -> None:
     assert not any(gap.startswith("Not looked at in the page: where") for gap in gaps(document)) or (
         document.artifacts[0].content_type.label == "html"
     )
+
+
+async def test_a_detector_that_covers_pages_leaves_no_gap(settings: EngineSettings, tmp_path: Path) -> None:
+    pack = tmp_path / "detectors" / "pages"
+    (pack / "rules").mkdir(parents=True)
+    (pack / "MODEL_CARD.md").write_text("# pages\n")
+    (pack / "rules" / "nothing.yar").write_text("rule nothing { condition: false }")
+    (pack / "detector.toml").write_text('name = "pages"\nversion = "1"\nkind = "yara"\ncovers = ["html"]\n')
+    engine = await ScanEngine.start(settings.model_copy(update={"detectors_dir": tmp_path / "detectors"}))
+    path = tmp_path / "x.html"
+    path.write_text(ACTS["form"])
+    document = await engine.scan(path, name="x.html", scan_id="scan", submission_id="one", budget_seconds=50)
+    await engine.close()
+
+    assert gaps(document) == []
+    assert document.verdict is Verdict.CLEAN

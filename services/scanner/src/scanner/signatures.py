@@ -85,6 +85,7 @@ _MPEG4 = _at(_BOX_TYPE, b"ftyp")
 SIGNATURES: dict[str, Check] = {
     "3gp": _MPEG4,
     "bmp": _is_bitmap,
+    "devmode": is_printer_settings,
     "flac": _starts(b"fLaC"),
     "flv": _starts(b"FLV\x01"),
     "gif": _starts(b"GIF87a", b"GIF89a"),
@@ -92,6 +93,7 @@ SIGNATURES: dict[str, Check] = {
     "ico": _is_icon,
     "jp2": _starts(b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),
     "jpeg": _starts(b"\xff\xd8\xff"),
+    "layout-cache": is_layout_cache,
     "midi": _starts(b"MThd"),
     "mkv": _MATROSKA,
     "mo": is_translation,

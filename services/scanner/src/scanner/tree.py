@@ -47,6 +47,8 @@ class Node:
     findings: list[Finding] = field(default_factory=list)
     gaps: list[CoverageGap] = field(default_factory=list)
     covered_by: list[str] = field(default_factory=list)
+    uncovered: frozenset[str] = frozenset()
+    """The labels of its types that no live detector covers."""
     runs: list[DetectorRun] = field(default_factory=list)
     program: Program | None = None
     role: PackageRole | None = None

@@ -25,7 +25,7 @@ from scanner.sandbox.pool import SandboxPool, Unpacked, UnpackJob
 from scanner.signatures import contradicts
 from scanner.threads import Threads
 from scanner.tree import Node
-from scanner.unpackers import HEAD_BYTES, TAIL_BYTES, UNPACKERS, unpackers_for
+from scanner.unpackers import DOCUMENTS, HEAD_BYTES, TAIL_BYTES, UNPACKERS, unpackers_for
 from scanner.unpackers.base import Unpacker
 from scanner.unpackers.encodings import ENCODINGS
 from scanner.unpackers.markup import HANDLERS, SCRIPT
@@ -120,10 +120,11 @@ class Walk:
             scripts = frozenset(type_name for type_name in types if type_name.label in SCRIPTS)
             self._progress.at("inspecting", node.name)
             await self._inspect(node, Subject(content, node.name, node.content_type, types, self._pictures))
+            node.uncovered = self._uncovered(node, types)
         unpackers = unpackers_for(frozenset(type_name.label for type_name in types), head, tail)
         if unpackers:
             await self._unpack(node, content, unpackers, scripts)
-        self._note_uncovered(node, types, unpackers)
+        self._note_uncovered(node, unpackers)
         if contradicts(node.content_type.label, head):
             detail = f"It looks like the type {node.content_type.label}, but its first bytes are not of that type."
             node.gap(CoverageReason.UNSUPPORTED, detail)
@@ -197,9 +198,13 @@ class Walk:
         except SandboxError as error:
             node.gap(CoverageReason.ERROR, error.message)
             return
-        finished = bool(unpacker.whole) and not unpacked.gaps
+        gaps = unpacked.gaps
+        if unpacker.name in DOCUMENTS and not node.uncovered & (unpacker.whole | {"unknown"}):
+            # A detector looks at all of it.
+            gaps = tuple(gap for gap in gaps if gap.reason is not CoverageReason.UNSUPPORTED)
+        finished = bool(unpacker.whole) and not gaps
         node.unpacked = node.unpacked or finished or bool(unpacked.children)
-        node.gaps.extend(unpacked.gaps)
+        node.gaps.extend(gaps)
         findings = [finding_of(sign) for sign in unpacked.signs]
         if unpacked.program is not None:
             node.program = unpacked.program
@@ -255,21 +260,23 @@ class Walk:
         node.findings.extend(findings)
         self._progress.add_findings(node.name, node.size_bytes, findings)
 
-    def _note_uncovered(self, node: Node, types: frozenset[TypeName], unpackers: tuple[Unpacker, ...]) -> None:
-        """Say which of the types no live detector covers; a pure container is covered by its content."""
-        whole = frozenset[str]().union(*(unpacker.whole for unpacker in unpackers))
-        whole |= {"unknown"} if whole else set()
+    def _uncovered(self, node: Node, types: frozenset[TypeName]) -> frozenset[str]:
+        """Return the labels of the types that no live detector which was asked covers."""
         covering = [
             detector.covered
             for detector in self._tools.detectors
             if detector.info.name in node.covered_by and not detector.shadow
         ]
-        for type_name in sorted(types):
-            if any(covered.includes(type_name) for covered in covering):
-                continue
-            if type_name.label in whole:
-                continue
-            node.gap(CoverageReason.UNSUPPORTED, f"No detector here covers the type {type_name.label}.")
+        return frozenset(
+            type_name.label for type_name in types if not any(covered.includes(type_name) for covered in covering)
+        )
+
+    def _note_uncovered(self, node: Node, unpackers: tuple[Unpacker, ...]) -> None:
+        """Say which of the types nothing covers; a pure container is covered by its content."""
+        whole = frozenset[str]().union(*(unpacker.whole for unpacker in unpackers))
+        whole |= {"unknown"} if whole else set()
+        for label in sorted(node.uncovered - whole):
+            node.gap(CoverageReason.UNSUPPORTED, f"No detector here covers the type {label}.")
 
 
 def _run_of(info: DetectorInfo, inspection: Inspection, *, shadow: bool) -> DetectorRun:

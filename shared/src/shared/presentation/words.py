@@ -48,8 +48,8 @@ GAPS = {
         "Locked with a password", "If you have the password, unpack it yourself and submit what is inside."
     ),
     CoverageReason.UNSUPPORTED: GapWords(
-        "No detector for this type",
-        "None of the installed detectors covers this type of file. An administrator can add one: a model of your own "
+        "Not covered by any detector",
+        "None of the installed detectors looks at this. An administrator can add one that does: a model of your own "
         "(docs/bring-your-own-model.md) or ClamAV (docs/detectors.md, section ClamAV).",
     ),
     CoverageReason.LIMIT_REACHED: GapWords(

@@ -61,6 +61,8 @@ _ALL: tuple[Unpacker, ...] = (
     InstallScriptReader(),
 )
 UNPACKERS: dict[str, Unpacker] = {unpacker.name: unpacker for unpacker in _ALL}
+DOCUMENTS = frozenset({"office part", "page", "pdf", "style sheet"})
+"""Those that stand in for a detector: what one leaves out is no gap where a detector covers the type."""
 
 HEAD_BYTES = 34 * 1024
 """As far as the volume descriptor of a disc image."""
