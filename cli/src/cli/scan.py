@@ -78,8 +78,8 @@ class Tally:
         types = ", ".join(label for label, _ in self.uncovered.most_common(_TYPES_TOLD))
         more = " and others" if len(self.uncovered) > _TYPES_TOLD else ""
         return (
-            f"{self.uncovered.total()} unknown for want of a detector that looks at everything in them ({types}{more}): "
-            "add a model of your own (docs/bring-your-own-model.md) or ClamAV (docs/detectors.md, section ClamAV)."
+            f"{self.uncovered.total()} unknown for want of a detector that looks at all that is in them "
+            f"({types}{more}): add a model of your own (docs/bring-your-own-model.md) or ClamAV (docs/detectors.md, section ClamAV)."
         )
 
     def count(self, document: ScanDocument) -> None:
