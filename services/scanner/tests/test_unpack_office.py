@@ -82,6 +82,9 @@ ACTS = {
     "share": relation("hyperlink", "\\\\example.invalid\\share\\x"),
     "remote picture": relation("image", "https://example.invalid/a.png"),
     "page inside": relation("hyperlink", "https://example.invalid/", "Internal"),
+    "picture of old drawings": word(
+        '<v:imagedata xmlns:v="urn:schemas-microsoft-com:vml" src="\\\\example.invalid\\a"/>'
+    ),
     "macro of OpenDocument": opendocument('<script:event-listener script:macro-name="x"/>'),
     "remote picture of OpenDocument": opendocument('<draw:image xlink:href="https://example.invalid/a.png"/>'),
     "neighbour of OpenDocument": opendocument('<draw:object xlink:href="../a.ods"/>'),

@@ -38,6 +38,10 @@ PASSIVE = {
 }
 ACTS = {
     "script from elsewhere": page("<script src='https://example.invalid/a.js'></script>"),
+    "refresh in entities": page("", "<meta http-equiv='re&#102;resh' content='0'>"),
+    "password in entities": page("<input type='passwor&#100;'>"),
+    "address in a comment that ended": page("<!--><a href='javascript:alert(1)'>x</a>-->"),
+    "shifting characters": page("<p>\x1b$B</p>"),
     "import map": page("<script type='importmap'>{}</script>"),
     "frame": page("<iframe src='https://example.invalid/'></iframe>"),
     "object": page("<object data='a.swf'></object>"),
@@ -101,6 +105,22 @@ async def test_a_script_of_a_page_is_of_its_language(scan: Scan) -> None:
     document = await scan("x.html", page("<script>square = (x) => x * x\nalert square 3</script>").encode())
 
     assert [artifact.content_type.label for artifact in document.artifacts[1:]] == ["javascript"]
+
+
+@pytest.mark.parametrize(
+    "attributes", ["type='application/x-ecmascript'", "type='' language='x-y'", "type='module' type='text/template'"]
+)
+async def test_scripts_of_all_types_that_run_come_out(scan: Scan, attributes: str) -> None:
+    document = await scan("x.html", page(f"<script {attributes}>{SCRIPT}</script>").encode())
+
+    assert [artifact.name for artifact in document.artifacts[1:]] == ["script 1.js"]
+
+
+async def test_data_in_a_script_element_is_none(scan: Scan) -> None:
+    document = await scan("x.html", page('<script type=\'application/ld+json\'>{"name": "x"}</script>').encode())
+
+    assert len(document.artifacts) == 1
+    assert document.verdict is Verdict.CLEAN
 
 
 async def test_a_program_that_begins_as_a_page_stays_one(scan: Scan) -> None:

@@ -15,6 +15,8 @@ SCRIPT, HANDLERS = "script element", "event handlers"
 """The origins of what is taken out; its name tells the language."""
 
 _SUFFIXES = {"vbs": ".vbs", "vbscript": ".vbs", "jscript.encode": ".jse", "vbscript.encode": ".vbe"}
+# Of https://mimesniff.spec.whatwg.org/#javascript-mime-type-essence-match, and Microsoft's.
+_LANGUAGES = ("ecmascript", "javascript", "jscript", "livescript", "vbs")
 _DATA_TYPES = ("json", "template", "x-", "importmap", "speculationrules", "text/plain")
 
 
@@ -69,6 +71,13 @@ def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
+def _kind_of_script(attributes: list[tuple[str, str | None]]) -> str:
+    """Return the type of a script element, or its language if it has no type; of two attributes the first counts."""
+    first = dict(reversed(attributes))
+    kind = first["type"] if "type" in first else first.get("language")
+    return (kind or "").strip().lower()
+
+
 class _Page(HTMLParser):
     def __init__(self, acts: PageActs | None = None) -> None:
         super().__init__(convert_charrefs=True)
@@ -88,12 +97,10 @@ class _Page(HTMLParser):
                 self.handlers.append(value)
         if tag.rpartition(":")[2] == "script":
             self.end_script()
-            kinds = [(value or "").lower() for attribute, value in attrs if attribute in {"type", "language"}]
-            if any(mark in kind for kind in kinds for mark in _DATA_TYPES if "javascript" not in kind):
+            kind = _kind_of_script(attrs)
+            if any(mark in kind for mark in _DATA_TYPES) and not any(language in kind for language in _LANGUAGES):
                 return
-            self._suffix = next(
-                (_SUFFIXES[short] for kind in kinds if (short := kind.removeprefix("text/")) in _SUFFIXES), ".js"
-            )
+            self._suffix = _SUFFIXES.get(kind.removeprefix("text/"), ".js")
 
     def handle_data(self, data: str) -> None:
         if self._suffix is not None:

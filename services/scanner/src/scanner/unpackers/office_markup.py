@@ -32,11 +32,11 @@ _REFUSED = (
     "http://schemas.microsoft.com/office/word/2003/", "urn:oasis:names:tc:opendocument:xmlns:script:",
 )  # fmt: skip
 _ACTING = frozenset({
-    "altchunk", "applet", "attachedtoolbars", "binary-data", "binarydata", "bindata", "cell-range-source", "connection",
-    "control", "customui", "database-source-query", "database-source-sql", "database-source-table",
+    "altchunk", "applet", "attachedtoolbars", "binary-data", "binarydata", "bindata", "cell-range-source", "command",
+    "connection", "control", "customui", "database-source-query", "database-source-sql", "database-source-table",
     "dde-connection-decl", "dde-link", "dde-source", "ddelink", "docsuppdata", "event-listener", "execute-macro",
-    "externallink", "floating-frame", "fmlamacro", "macrosheet", "mailmerge", "object-ole", "ocx", "olelink", "oleobj",
-    "oleobject", "plugin", "querytable", "script", "section-source", "subdoc", "table-source", "taskpane",
+    "externallink", "floating-frame", "fmlamacro", "macrosheet", "mailmerge", "object-ole", "ocx", "olelink",
+    "oleobj", "oleobject", "plugin", "querytable", "script", "section-source", "subdoc", "table-source", "taskpane",
     "vbasuppdata", "webextension", "webpr",
 })  # fmt: skip
 # ECMA-376, part 1, 17.16.5: fields that compute from the document itself, or wait for a click.
@@ -180,7 +180,7 @@ class _Part:
         return local.lower()
 
     def _look_at_attribute(self, element: str, name: str, value: str) -> None:
-        if name == "href":
+        if name in {"href", "src"}:
             self._look_at_link(element, value.strip())
         elif name == "action" and element.startswith("hlink") and value and not value.lower().startswith(_SHOWING):
             self._tell("a link that starts something")

@@ -16,9 +16,9 @@ from scanner.unpackers.base import GapReason, Sink
 _SCRIPT = re.compile(r"(?i)<(?:[\w.-]{1,40}:)?script(?![\w.:-])")
 _SCRIPT_END = re.compile(r"(?i)</(?:[\w.-]{1,40}:)?script")
 _HANDLER = re.compile(
-    r"(?i)(?<![\w.:-])on(?:abort|activate|after|animation|auxclick|before|begin|blur|bounce|cancel|canplay|change|click"
-    r"|close|content|context|copy|cue|cut|dbl|deactivate|device|drag|drop|duration|emptied|end|error|filter|finish|focus"
-    r"|form|fullscreen|gesture|got|hash|help|input|invalid|key|language|layout|load|lose|lost|media|message|mouse|move"
+    r"(?i)(?<![\w.:-])on(?:abort|activate|after|animation|auxclick|before|begin|blur|bounce|cancel|canplay|cell|change|click"
+    r"|close|command|content|context|control|copy|cue|cut|data|dbl|deactivate|device|drag|drop|duration|emptied|encrypted|end|enter|error|exit|filter|finish|focus"
+    r"|form|fullscreen|gesture|got|hash|help|input|invalid|key|language|layout|leave|load|lose|lost|media|message|mouse|move"
     r"|offline|online|open|orientation|page|paste|pause|play|pointer|pop|progress|property|rate|ready|rejection|repeat"
     r"|reset|resize|resume|reverse|row|scroll|search|security|seek|select|show|slot|stalled|start|stop|storage|submit"
     r"|suspend|sync|time|toggle|touch|track|transition|unhandled|unload|url|user|volume|waiting|webkit|wheel|zoom)"
@@ -28,18 +28,20 @@ STYLES_THAT_RUN = r"\bexpression\s*\(|(?<![\w-])behaviou?r\s*:|-moz-binding"
 """What old engines run out of a style sheet; without regard to case."""
 
 _TAG, _ENDS = r"<(?:[\w.-]{1,40}:)?(?:", r")(?![\w.:-])"
+_FORM, _REFRESH = "where its form sends what is typed in", "a page it leads to by itself"
 _ACTS = {
     "a page or an object within it": _TAG + "applet|embed|fencedframe|frame|iframe|ilayer|layer|object|portal" + _ENDS
     + r"|\bsrcdoc\s*=",
-    "where its form sends what is typed in": _TAG + "form" + _ENDS + r"|\bformaction\s*=|\btype\s*=\W{0,3}password",
-    "a page it leads to by itself": r"\bhttp-equiv\s*=\W{0,3}refresh",
+    _FORM: _TAG + "form" + _ENDS + r"|\bformaction\s*=|\btype\s*=\W{0,3}password",
+    _REFRESH: r"\bhttp-equiv\s*=\W{0,3}refresh",
     "what its addresses are relative to": _TAG + "base" + _ENDS,
     "changes of its elements": _TAG + r"animate\w{0,20}|foreignobject|handler|listener|set" + _ENDS,
     "styles that run": STYLES_THAT_RUN,
     "an instruction for a server or another program": r"<\?(?!xml\s)|<%|<hta:",
     "entities of its own": r"<!entity|<!doctype[^>]{0,400}\[",
-    "zero bytes": r"\0",
+    "characters that shift or vanish": r"[\0\x1b]",
 }  # fmt: skip
+_SCRIPT_ADDRESS = re.compile(r"(?i)(?:java|vb)script\s{0,20}:")
 _ACTING = {what: re.compile("(?i)" + pattern) for what, pattern in _ACTS.items()}
 _RELATIONS = frozenset({
     "alternate", "apple-touch-icon", "archives", "author", "bookmark", "canonical", "dns-prefetch", "external",
@@ -65,6 +67,7 @@ class PageActs:
         self._sink = sink
         self._scripts = 0
         self._handlers = 0
+        self._addresses = 0
 
     def _tell(self, what: str) -> None:
         self._sink.gap(GapReason.UNSUPPORTED, f"Not looked at in the page: {what}.")
@@ -83,8 +86,13 @@ class PageActs:
             self._tell("what it loads")
         elif local == "meta":
             self._look_at_charset(values)
+            if values.get("http-equiv", "").strip().lower() == "refresh":
+                self._tell(_REFRESH)
+        elif local == "input" and values.get("type", "").strip().lower() == "password":
+            self._tell(_FORM)
         for name, value in values.items():
             self._handlers += _HANDLER.match(f"{name}=") is not None
+            self._addresses += len(_SCRIPT_ADDRESS.findall(value))
             if name.rpartition(":")[2] in _ADDRESSES:
                 self._look_at_address(_SPACE.sub("", value))
 
@@ -96,6 +104,8 @@ class PageActs:
             self._tell("a script that could not be taken out")
         if _more(_HANDLER, text, inside) > self._handlers:
             self._tell("an event handler that could not be taken out")
+        if _more(_SCRIPT_ADDRESS, text, inside) > self._addresses:
+            self._tell("a script address that could not be taken out")
         for what, pattern in _ACTING.items():
             if _more(pattern, text, inside):
                 self._tell(what)

@@ -148,6 +148,8 @@ class _Reading:
                 if isinstance(part, self._pikepdf.Stream):
                     self._store("form.xml", "XFA form in PDF", part)
 
+        if "/RF" in dictionary:
+            self._sink.gap(GapReason.UNSUPPORTED, "Not looked at in the PDF: files related to an embedded one.")
         self._note_passed_over(dictionary)
 
     def _look_at_action(self, dictionary: Any) -> None:
