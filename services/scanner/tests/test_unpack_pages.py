@@ -116,6 +116,15 @@ async def test_scripts_of_all_types_that_run_come_out(scan: Scan, attributes: st
     assert [artifact.name for artifact in document.artifacts[1:]] == ["script 1.js"]
 
 
+@pytest.mark.parametrize("attributes", ["runat='server' language='C#'", "runat='server'", "type='text/x-csharp'"])
+async def test_scripts_of_the_server_are_of_the_type_they_look_like(scan: Scan, attributes: str) -> None:
+    program = 'public class Greeting { public string Text(string name) { return "Hello, " + name; } }\n' * 9
+    document = await scan("x.aspx", f"<%@ Page %><script {attributes}>{program}</script>".encode())
+
+    scripts = [artifact for artifact in document.artifacts if artifact.origin == "script element"]
+    assert "javascript" not in {artifact.content_type.label for artifact in scripts}
+
+
 async def test_data_in_a_script_element_is_none(scan: Scan) -> None:
     document = await scan("x.html", page('<script type=\'application/ld+json\'>{"name": "x"}</script>').encode())
 

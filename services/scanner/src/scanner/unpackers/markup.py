@@ -100,7 +100,9 @@ class _Page(HTMLParser):
             kind = _kind_of_script(attrs)
             if any(mark in kind for mark in _DATA_TYPES) and not any(language in kind for language in _LANGUAGES):
                 return
-            self._suffix = _SUFFIXES.get(kind.removeprefix("text/"), ".js")
+            browser = not any(attribute == "runat" for attribute, _ in attrs)
+            javascript = kind in {"", "module"} or any(language in kind for language in _LANGUAGES)
+            self._suffix = _SUFFIXES.get(kind.removeprefix("text/"), ".js" if javascript else "") if browser else ""
 
     def handle_data(self, data: str) -> None:
         if self._suffix is not None:
