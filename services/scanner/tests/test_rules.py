@@ -294,6 +294,7 @@ SAMPLES: list[tuple[str, bytes]] = [
         "yaml_builds_object_that_runs_code",
         glue("%YAML 1.1\n%TAG !p! tag:yaml.org,2002:py", "thon/\n---\ndemo: !p!object/apply:x.y []"),
     ),
+    ("metafile_sets_abort_procedure", glue("\1\0\t\0\0\3", "\0" * 12, "\5\0\0\0\x26\6", "\t\0\0\0\0\0")),
     ("yaml_builds_object_that_runs_code", glue("- !ruby/ob", "ject:Gem::Inst", "aller\n  i: x")),
     ("yaml_builds_object_that_runs_code", glue("!!javax.scr", "ipt.ScriptEngine", "Manager [demo]")),
     ("translation_carries_code", glue("Plural-Forms: nplurals=2; plural=sys", "tem(demo)\n")),

@@ -78,6 +78,7 @@ def is_layout_cache(content: bytes) -> bool:
 
 
 _RIFF_FORM = 8
+_METAFILE_FORM = 40
 _BOX_TYPE = 4
 _MATROSKA = _starts(b"\x1a\x45\xdf\xa3")
 _MPEG4 = _at(_BOX_TYPE, b"ftyp")
@@ -86,6 +87,7 @@ SIGNATURES: dict[str, Check] = {
     "3gp": _MPEG4,
     "bmp": _is_bitmap,
     "devmode": is_printer_settings,
+    "emf": lambda head: head.startswith(b"\1\0\0\0") and head.startswith(b" EMF", _METAFILE_FORM),
     "flac": _starts(b"fLaC"),
     "flv": _starts(b"FLV\x01"),
     "gif": _starts(b"GIF87a", b"GIF89a"),
@@ -109,6 +111,7 @@ SIGNATURES: dict[str, Check] = {
     "wav": lambda head: head.startswith(b"RIFF") and head.startswith(b"WAVE", _RIFF_FORM),
     "webm": _MATROSKA,
     "webp": lambda head: head.startswith(b"RIFF") and head.startswith(b"WEBP", _RIFF_FORM),
+    "wmf": _starts(b"\xd7\xcd\xc6\x9a", b"\1\0\t\0", b"\2\0\t\0"),
     "woff": _starts(b"wOFF"),
     "woff2": _starts(b"wOF2"),
 }

@@ -33,6 +33,19 @@ rule pdf_script_builds_exploit
         uint32be(0) == 0x25504446 and $script and any of ($spray, $call)
 }
 
+rule metafile_sets_abort_procedure
+{
+    meta:
+        description = "A Windows metafile brings a procedure of its own (SETABORTPROC), which old programs run."
+        severity = "high"
+        author = "Fumehood"
+        reference = "https://nvd.nist.gov/vuln/detail/CVE-2005-4560"
+    strings:
+        $escape = { 26 06 09 00 }
+    condition:
+        (uint32be(0) == 0xD7CDC69A or uint32be(0) == 0x01000900 or uint32be(0) == 0x02000900) and $escape
+}
+
 rule macro_starts_program
 {
     meta:
