@@ -38,6 +38,15 @@ PASSIVE = {
 }
 ACTS = {
     "script from elsewhere": page("<script src='https://example.invalid/a.js'></script>"),
+    "handler behind a decoy": page("<p onload>x</p><!--><img src=x onerror=alert(1)>-->"),
+    "handler behind a wide decoy": page(f"<p onload{' ' * 40}=''>x</p><!--><img src=x onerror=alert(1)>-->"),
+    "script behind a decoy": page("<a:b:script></a:b:script><!--><script>alert(1)</script>-->"),
+    "frame behind a decoy": page("<svg:script>&lt;iframe &lt;iframe</svg:script><!--><iframe src='a'></iframe>-->"),
+    "address behind a decoy": page("<p title='java&#115;cript:1'>x</p><!--><a href='javascript:alert(1)'>x</a>-->"),
+    "script that goes on": page("<script>/*</ script>*/alert(1)</script>"),
+    "script that goes on in a comment": page("<script><!--<script></script>alert(1)</script>"),
+    "script that only seems empty": page("<script/>alert(1)</script>"),
+    "two relations": page("", "<link rel='modulepreload' rel='icon' href='a.js'>"),
     "refresh in entities": page("", "<meta http-equiv='re&#102;resh' content='0'>"),
     "password in entities": page("<input type='passwor&#100;'>"),
     "address in a comment that ended": page("<!--><a href='javascript:alert(1)'>x</a>-->"),

@@ -84,12 +84,15 @@ class _Page(HTMLParser):
         self._acts = acts
         self.scripts: list[tuple[str, str]] = []
         self.handlers: list[str] = []
+        self.verbatim: list[str] = []
+        """Those of the scripts that stand in the page just so; in other elements the parser replaces references."""
+        self._verbatim = False
         self._suffix: str | None = None
         self._pieces: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if self._acts is not None:
-            self._acts.look_at(tag, attrs)
+            self._acts.look_at(tag, attrs, self.get_starttag_text() or "")
         for attribute, value in attrs:
             if value and (
                 attribute.startswith("on") or value.lstrip().lower().startswith(("javascript:", "vbscript:"))
@@ -97,6 +100,7 @@ class _Page(HTMLParser):
                 self.handlers.append(value)
         if tag.rpartition(":")[2] == "script":
             self.end_script()
+            self._verbatim = tag == "script"
             kind = _kind_of_script(attrs)
             if any(mark in kind for mark in _DATA_TYPES) and not any(language in kind for language in _LANGUAGES):
                 return
@@ -133,16 +137,19 @@ class _Page(HTMLParser):
             inner.end_script()
             self.scripts += inner.scripts
             self.handlers += inner.handlers
+            self.verbatim += inner.verbatim
 
     def compare(self, text: str) -> None:
         """Tell what stands in the text and neither was taken out nor looked at."""
         if self._acts is not None:
-            self._acts.compare(text, (script for _, script in self.scripts))
+            self._acts.compare(text, self.verbatim)
 
     def end_script(self) -> None:
         """Keep the script that was read, if there is more to it than space."""
         script = "".join(self._pieces)
         if self._suffix is not None and script.strip():
             self.scripts.append((self._suffix, script))
+            if self._verbatim:
+                self.verbatim.append(script)
         self._suffix = None
         self._pieces.clear()

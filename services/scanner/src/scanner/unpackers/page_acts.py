@@ -2,8 +2,9 @@
 
 Scripts run in a page where its text says so in so many characters: as an element, as an event handler, as an address.
 Each that stands in the text must be among those that were taken out, however a parser and a browser disagree about
-what is a comment or a value; so they are counted in the text itself. The rest of what acts (HTML Living Standard,
-SVG 2) is not looked at, and told where it stands.
+what is a comment or a value; so they are counted in the text itself, and only what the same pattern finds in the text
+of a tag counts as taken out. The rest of what acts (HTML Living Standard, SVG 2) is not looked at, and told where it
+stands.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ from collections.abc import Iterable
 from scanner.unpackers.base import GapReason, Sink
 
 _SCRIPT = re.compile(r"(?i)<(?:[\w.-]{1,40}:)?script(?![\w.:-])")
-_SCRIPT_END = re.compile(r"(?i)</(?:[\w.-]{1,40}:)?script")
+_SCRIPT_END = re.compile(r"(?i)</\s*(?:[\w.-]{1,40}:)?script")
 _HANDLER = re.compile(
-    r"(?i)(?<![\w.:-])on(?:abort|activate|after|animation|auxclick|before|begin|blur|bounce|cancel|canplay|cell|change|click"
-    r"|close|command|content|context|control|copy|cue|cut|data|dbl|deactivate|device|drag|drop|duration|emptied|encrypted|end|enter|error|exit|filter|finish|focus"
-    r"|form|fullscreen|gesture|got|hash|help|input|invalid|key|language|layout|leave|load|lose|lost|media|message|mouse|move"
-    r"|offline|online|open|orientation|page|paste|pause|play|pointer|pop|progress|property|rate|ready|rejection|repeat"
-    r"|reset|resize|resume|reverse|row|scroll|search|security|seek|select|show|slot|stalled|start|stop|storage|submit"
-    r"|suspend|sync|time|toggle|touch|track|transition|unhandled|unload|url|user|volume|waiting|webkit|wheel|zoom)"
-    r"[a-z]{0,30}\s{0,20}="
+    r"(?i)(?<![\w.:-])on(?:"
+    r"abort|activate|after|animation|auxclick|before|begin|blur|bounce|cancel|canplay|cell|change|click|close"
+    r"|command|content|context|control|copy|cue|cut|data|dbl|deactivate|device|drag|drop|duration|emptied"
+    r"|encrypted|end|enter|error|exit|filter|finish|focus|form|fullscreen|gesture|got|hash|help|input|invalid"
+    r"|key|language|layout|leave|load|lose|lost|media|message|mouse|move|offline|online|open|orientation|page"
+    r"|paste|pause|play|pointer|pop|progress|property|rate|ready|rejection|repeat|reset|resize|resume|reverse"
+    r"|row|scroll|search|security|seek|select|show|slot|stalled|start|stop|storage|submit|suspend|sync|time"
+    r"|toggle|touch|track|transition|unhandled|unload|url|user|volume|waiting|webkit|wheel|zoom"
+    r")[a-z]{0,30}\s*="
 )
 STYLES_THAT_RUN = r"\bexpression\s*\(|(?<![\w-])behaviou?r\s*:|-moz-binding"
 """What old engines run out of a style sheet; without regard to case."""
@@ -41,7 +44,7 @@ _ACTS = {
     "entities of its own": r"<!entity|<!doctype[^>]{0,400}\[",
     "characters that shift or vanish": r"[\0\x1b]",
 }  # fmt: skip
-_SCRIPT_ADDRESS = re.compile(r"(?i)(?:java|vb)script\s{0,20}:")
+_SCRIPT_ADDRESS = re.compile(r"(?i)(?:java|vb)script\s*:")
 _ACTING = {what: re.compile("(?i)" + pattern) for what, pattern in _ACTS.items()}
 _RELATIONS = frozenset({
     "alternate", "apple-touch-icon", "archives", "author", "bookmark", "canonical", "dns-prefetch", "external",
@@ -72,35 +75,52 @@ class PageActs:
     def _tell(self, what: str) -> None:
         self._sink.gap(GapReason.UNSUPPORTED, f"Not looked at in the page: {what}.")
 
-    def look_at(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        """Look at a start tag."""
-        local, values = tag.rpartition(":")[2], {name: value or "" for name, value in attributes}
+    def look_at(self, tag: str, attributes: list[tuple[str, str | None]], text: str) -> None:
+        """Look at a start tag; `text` is all of it as it stands in the page."""
+        local = tag.rpartition(":")[2]
+        values = {name: value or "" for name, value in reversed(attributes)}  # of two the first counts
         if local == "script":
-            self._scripts += 1
-            if any(name.rpartition(":")[2] in {"href", "src"} for name in values):
-                self._tell("a script from elsewhere")
-            kinds = f"{values.get('type', '')} {values.get('language', '')}".lower()
-            if any(kind in kinds for kind in ("importmap", "speculationrules")):
-                self._tell("a script of an unusual kind")
+            self._look_at_script(values, text)
         elif local == "link" and not set(values.get("rel", "").lower().split()) <= _RELATIONS:
             self._tell("what it loads")
         elif local == "meta":
-            self._look_at_charset(values)
-            if values.get("http-equiv", "").strip().lower() == "refresh":
-                self._tell(_REFRESH)
+            self._look_at_meta(values)
         elif local == "input" and values.get("type", "").strip().lower() == "password":
             self._tell(_FORM)
-        for name, value in values.items():
+        self._look_at_values([(name, value) for name, value in attributes if value is not None], text)
+
+    def _look_at_script(self, values: dict[str, str], text: str) -> None:
+        # A page's script is not over where its tag ends as an empty element's, which a drawing's may be.
+        self._scripts += _SCRIPT.match(text) is not None and not text.endswith("/>")
+        if any(name.rpartition(":")[2] in {"href", "src"} for name in values):
+            self._tell("a script from elsewhere")
+        kinds = f"{values.get('type', '')} {values.get('language', '')}".lower()
+        if any(kind in kinds for kind in ("importmap", "speculationrules")):
+            self._tell("a script of an unusual kind")
+
+    def _look_at_meta(self, values: dict[str, str]) -> None:
+        if values.get("http-equiv", "").strip().lower() == "refresh":
+            self._tell(_REFRESH)
+        declared = values.get("charset", values.get("content", "") if "http-equiv" in values else "")
+        charset = _CHARSET.search(declared.strip())
+        if charset is not None and not _CHARSETS.fullmatch(charset[1] or charset[2] or ""):
+            self._tell("text in an unusual encoding")
+
+    def _look_at_values(self, attributes: list[tuple[str, str]], text: str) -> None:
+        taken_out = 0
+        for name, value in attributes:
             self._handlers += _HANDLER.match(f"{name}=") is not None
-            self._addresses += len(_SCRIPT_ADDRESS.findall(value))
+            taken_out += len(_SCRIPT_ADDRESS.findall(value))
             if name.rpartition(":")[2] in _ADDRESSES:
                 self._look_at_address(_SPACE.sub("", value))
+        self._addresses += min(taken_out, len(_SCRIPT_ADDRESS.findall(text)))
 
     def compare(self, text: str, scripts: Iterable[str]) -> None:
         """Tell what stands in the text of the page, outside of its scripts, and was not looked at."""
         # A script that speaks of its end may have ended there.
         inside = [script for script in scripts if not _SCRIPT_END.search(script)]
-        if _more(_SCRIPT, text, inside) > self._scripts:
+        ends = len(_SCRIPT_END.findall(text))
+        if _more(_SCRIPT, text, inside) > self._scripts or ends != self._scripts:
             self._tell("a script that could not be taken out")
         if _more(_HANDLER, text, inside) > self._handlers:
             self._tell("an event handler that could not be taken out")
@@ -114,12 +134,6 @@ class PageActs:
         scheme = _SCHEME.match(address)
         if address.startswith("\\\\") or (scheme and scheme[1].lower() not in _PAGES and not _PICTURE.match(address)):
             self._tell("an address that leads to something else than a page")
-
-    def _look_at_charset(self, values: dict[str, str]) -> None:
-        declared = values.get("charset", values.get("content", "") if "http-equiv" in values else "")
-        charset = _CHARSET.search(declared.strip())
-        if charset is not None and not _CHARSETS.fullmatch(charset[1] or charset[2] or ""):
-            self._tell("text in an unusual encoding")
 
 
 def _more(pattern: re.Pattern[str], text: str, inside: list[str]) -> int:

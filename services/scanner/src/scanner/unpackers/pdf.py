@@ -147,7 +147,6 @@ class _Reading:
             for part in forms if isinstance(forms, self._pikepdf.Array) else [forms]:
                 if isinstance(part, self._pikepdf.Stream):
                     self._store("form.xml", "XFA form in PDF", part)
-
         if "/RF" in dictionary:
             self._sink.gap(GapReason.UNSUPPORTED, "Not looked at in the PDF: files related to an embedded one.")
         self._note_passed_over(dictionary)
