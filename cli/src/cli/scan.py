@@ -79,8 +79,8 @@ class Tally:
         more = " and others" if len(self.uncovered) > _TYPES_TOLD else ""
         return (
             f"{self.uncovered.total()} unknown for want of a detector that looks at all that is in them "
-            f"({types}{more}): "
-            "add a model of your own (docs/bring-your-own-model.md) or ClamAV (docs/detectors.md, section ClamAV)."
+            f"({types}{more}): add a model of your own (docs/bring-your-own-model.md) or ClamAV "
+            "(docs/detectors.md, section ClamAV)."
         )
 
     def count(self, document: ScanDocument) -> None:

@@ -15,46 +15,25 @@ from scanner.signatures import is_beam, is_layout_cache, is_printer_settings, is
 from scanner.unpackers.encodings import as_utf8
 from shared.scan import ContentType
 
-TRANSLATION = ContentType(
-    label="mo",
-    mime_type="application/x-gettext-translation",
-    group="application",
-    description="Machine Object (MO), compiled translations of gettext",
-    score=1.0,
-    is_text=False,
+
+def _added(label: str, mime_type: str, group: str, description: str, *, is_text: bool = False) -> ContentType:
+    return ContentType(
+        label=label, mime_type=mime_type, group=group, description=description, score=1.0, is_text=is_text
+    )
+
+
+TRANSLATION = _added(
+    "mo", "application/x-gettext-translation", "application", "Machine Object (MO), compiled translations of gettext"
 )
-BEAM = ContentType(
-    label="beam",
-    mime_type="application/octet-stream",
-    group="executable",
-    description="Erlang compiled bytecode",
-    score=1.0,
-    is_text=False,
+BEAM = _added("beam", "application/octet-stream", "executable", "Erlang compiled bytecode")
+MANUAL = _added("troff", "text/troff", "text", "Manual page (roff)", is_text=True)
+PRINTER_SETTINGS = _added(
+    "devmode",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.printerSettings",
+    "document",
+    "Settings of a printer (DEVMODE), carried by documents",
 )
-MANUAL = ContentType(
-    label="troff",
-    mime_type="text/troff",
-    group="text",
-    description="Manual page (roff)",
-    score=1.0,
-    is_text=True,
-)
-PRINTER_SETTINGS = ContentType(
-    label="devmode",
-    mime_type="application/vnd.openxmlformats-officedocument.spreadsheetml.printerSettings",
-    group="document",
-    description="Settings of a printer (DEVMODE), carried by documents",
-    score=1.0,
-    is_text=False,
-)
-LAYOUT_CACHE = ContentType(
-    label="layout-cache",
-    mime_type="application/octet-stream",
-    group="document",
-    description="Layout cache of an OpenDocument text",
-    score=1.0,
-    is_text=False,
-)
+LAYOUT_CACHE = _added("layout-cache", "application/octet-stream", "document", "Layout cache of an OpenDocument text")
 ADDED_TYPES = (TRANSLATION, BEAM, MANUAL, PRINTER_SETTINGS, LAYOUT_CACHE)
 """The types that the model does not tell."""
 
@@ -94,7 +73,6 @@ _MANUAL_TAKEN_FOR = frozenset({
     "asm", "batch", "c", "csv", "elixir", "haskell", "julia", "latex", "lisp", "m4", "postscript", "powershell",
     "prolog", "rtf", "smali", "snap", "sql", "tsv", "txt", "unknown", "vba",
 })  # fmt: skip
-
 
 _NOISE_TAKEN_FOR = frozenset({"unknown", "wasm"})
 

@@ -24,8 +24,8 @@ from scanner.content import ByteRange
 from scanner.corrections import ADDED_TYPES, corrected_label
 from scanner.errors import PackRefusedError
 from scanner.sessions import ModelSession, open_session
-from scanner.signatures import compressed_label
 from scanner.threads import Threads
+from scanner.unpackers import label_by_magic
 from shared.scan import ContentType
 
 MODEL_NAME = "standard_v3_3"
@@ -143,7 +143,7 @@ class TypeIdentifier:
         """Return what the first bytes leave of the model's guess; `whole` says that they are all of the file."""
         label = corrected_label(content_type.label, head, whole=whole)
         if not content_type.is_text:  # what is a script may begin with anything
-            label = compressed_label(head) or label
+            label = label_by_magic(head) or label
         if label == "eml" and not _MAIL_HEADER.match(head.lstrip()):  # change logs have none
             lines = head[:_TEXT_BYTES].rpartition(b"\n")[0] or head  # no character is cut in two at the end of a line
             label = "unknown" if b"\0" in head else self._few_bytes(lines).label

@@ -1,8 +1,8 @@
-"""First bytes of binary formats: what must be there to confirm the type model, and what tells more than it does.
+"""First bytes that a binary format must have, to confirm what the type model says.
 
 The model guesses from learned looks and calls, for example, some compiled modules a picture.
 A picture is covered by rules because nothing runs it, so the guess alone must not make
-anything clean. What is compressed or encrypted looks like anything. Sources: the formats' specifications.
+anything clean. Sources: the formats' specifications.
 """
 
 from __future__ import annotations
@@ -115,23 +115,6 @@ SIGNATURES: dict[str, Check] = {
     "woff": _starts(b"wOFF"),
     "woff2": _starts(b"wOF2"),
 }
-
-
-_COMPRESSED = {
-    b"\x04\x22\x4d\x18": "lz4",
-    b"\x1f\x8b\x08": "gzip",
-    b"\x28\xb5\x2f\xfd": "zst",
-    b"7z\xbc\xaf\x27\x1c": "sevenzip",
-    b"LZIP": "lz",
-    b"MSCF\0\0\0\0": "cab",
-    b"Rar!\x1a\x07": "rar",
-    b"\xfd7zXZ\0": "xz",
-}
-
-
-def compressed_label(head: bytes) -> str | None:
-    """Return the content type of an archive or stream whose first bytes tell it, where the rest may look like noise."""
-    return next((label for magic, label in _COMPRESSED.items() if head.startswith(magic)), None)
 
 
 def contradicts(label: str, head: bytes) -> bool:

@@ -64,10 +64,20 @@ UNPACKERS: dict[str, Unpacker] = {unpacker.name: unpacker for unpacker in _ALL}
 DOCUMENTS = frozenset({"office part", "page", "pdf", "style sheet"})
 """Those that stand in for a detector: what one leaves out is no gap where a detector covers the type."""
 
+# Nothing else begins as these do, and what is compressed or encrypted looks like anything.
+_KNOWN_BY_MAGIC = tuple(UNPACKERS[name] for name in ("7z", "cab", "gzip", "lz4", "lzip", "rar", "xz", "zstd"))
+
 HEAD_BYTES = 34 * 1024
 """As far as the volume descriptor of a disc image."""
 TAIL_BYTES = 66_000
 """Room for a zip archive's end record and the longest comment."""
+
+
+def label_by_magic(head: bytes) -> str | None:
+    """Return the content type of an archive or stream that its first bytes tell, where the rest may look like noise."""
+    return next(
+        (label for unpacker in _KNOWN_BY_MAGIC if unpacker.recognises(head, b"") for label in unpacker.labels), None
+    )
 
 
 def unpackers_for(labels: frozenset[str], head: bytes, tail: bytes) -> tuple[Unpacker, ...]:

@@ -176,6 +176,10 @@ class Sink:
         """Say that something of the input was not looked at; equal gaps are counted and told at the end."""
         self._gaps[(reason, detail[:MAX_DETAIL_CHARACTERS])] += 1
 
+    def passed_over(self, place: str, what: str) -> None:
+        """Say what acts, or may act, in a document and was not looked at."""
+        self.gap(GapReason.UNSUPPORTED, f"Not looked at in the {place}: {what}.")
+
     def sign(self, sign: Sign) -> None:
         """Say that the input does something by itself; said once, however often it does it."""
         self._signs[sign] = None

@@ -62,9 +62,10 @@ class PageUnpacker(MarkupUnpacker):
 
     def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:  # noqa: ARG002 -- scripts are numbered
         """Store the scripts and event handlers, and tell what was not looked at."""
-        page = _Page(PageActs(sink))
+        acts = PageActs(sink)
+        page = _Page(acts)
         text = self._read(source, sink, page)
-        page.compare(text)
+        acts.compare(text, page.verbatim)
 
 
 def _encoded(text: str) -> bytes:
@@ -138,11 +139,6 @@ class _Page(HTMLParser):
             self.scripts += inner.scripts
             self.handlers += inner.handlers
             self.verbatim += inner.verbatim
-
-    def compare(self, text: str) -> None:
-        """Tell what stands in the text and neither was taken out nor looked at."""
-        if self._acts is not None:
-            self._acts.compare(text, self.verbatim)
 
     def end_script(self) -> None:
         """Keep the script that was read, if there is more to it than space."""

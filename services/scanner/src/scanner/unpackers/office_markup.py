@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from xml.parsers import expat
 
+from scanner.unpackers.addresses import PAGE_SCHEMES, SCHEME, scheme_of
 from scanner.unpackers.base import GapReason, Sink
 from scanner.unpackers.encodings import as_utf8
 
@@ -59,9 +60,7 @@ _ASKS_ELSEWHERE = re.compile(
 _SHOWING = ("ppaction://customshow", "ppaction://hlinkshowjump", "ppaction://hlinksldjump", "ppaction://media",
             "ppaction://noaction")  # fmt: skip
 _PLAYING = ("pause", "play", "stop", "togglepause")
-_SCHEME = re.compile(r"([A-Za-z][\w+.-]*):")
 _ENCODINGS = frozenset({"us-ascii", "utf-16", "utf-8"})
-_PAGES = frozenset({"ftp", "http", "https", "mailto", "tel"})
 
 _ROOT = re.compile(
     r"(?s)\s*(?:<\?xml\s[^>]{0,200}\?>\s*|<\?mso-application\s[^>]{0,200}\?>\s*|<!--.{0,1000}?-->\s*){0,9}"
@@ -121,7 +120,7 @@ class _Part:
             self._look_at_field(field)
 
     def _tell(self, what: str) -> None:
-        self._sink.gap(GapReason.UNSUPPORTED, f"Not looked at in the document: {what}.")
+        self._sink.passed_over("document", what)
 
     def _start(self, element: str, attributes: dict[str, str]) -> None:
         self._depth += 1
@@ -193,9 +192,9 @@ class _Part:
 
     def _look_at_link(self, element: str, target: str) -> None:
         """Look at a link of OpenDocument: into the package, or, where it waits for a click, to a page."""
-        scheme = _SCHEME.match(target)
+        scheme = scheme_of(target)
         if scheme is not None:
-            harmless = element == "a" and scheme[1].lower() in _PAGES
+            harmless = element == "a" and scheme in PAGE_SCHEMES
         else:
             harmless = not target.startswith(("/", "\\", "../")) or (element in {"a", "template"} and target[:1] == ".")
         if not harmless:
@@ -203,13 +202,13 @@ class _Part:
 
     def _look_at_relationship(self, attributes: dict[str, str]) -> None:
         target, mode = attributes.get("Target", "").strip(), attributes.get("TargetMode", "Internal")
-        scheme = _SCHEME.match(target)
+        scheme = scheme_of(target)
         if mode == "Internal":
             harmless = scheme is None and not target.startswith(("//", "\\"))
         else:
             kind = attributes.get("Type", "").rpartition("/")[2]
             harmless = kind == "hyperlink" and (
-                scheme[1].lower() in _PAGES if scheme else not target.startswith(("/", "\\"))
+                scheme in PAGE_SCHEMES if scheme else not target.startswith(("/", "\\"))
             )
         if not harmless:
             self._tell("a link to another file")
@@ -233,8 +232,8 @@ class _Part:
         if name not in _FIELDS:
             self._tell("a field that does more than show text")
         elif name == "HYPERLINK":
-            schemes = {scheme.lower() for scheme in _SCHEME.findall(" ".join(words[1:]))}
-            if not schemes <= _PAGES or any(word.lstrip('"').startswith(("\\\\", "//")) for word in words[1:]):
+            schemes = {scheme.lower() for scheme in SCHEME.findall(" ".join(words[1:]))}
+            if not schemes <= PAGE_SCHEMES or any(word.lstrip('"').startswith(("\\\\", "//")) for word in words[1:]):
                 self._tell("a link to another file")
 
     def _look_at_formula(self, formula: str) -> None:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from scanner.unpackers.base import GapReason, Sink
+from scanner.unpackers.addresses import PAGE_SCHEMES, scheme_of
+from scanner.unpackers.base import Sink
 
 _SCRIPT = re.compile(r"(?i)<(?:[\w.-]{1,40}:)?script(?![\w.:-])")
 _SCRIPT_END = re.compile(r"(?i)</\s*(?:[\w.-]{1,40}:)?script")
@@ -56,8 +57,7 @@ _ADDRESSES = frozenset({
     "manifest", "ping", "poster", "profile", "src", "srcset", "to", "values",
 })  # fmt: skip
 _SPACE = re.compile(r"[\x00-\x20]+")
-_SCHEME = re.compile(r"([A-Za-z][\w+.-]*):")
-_PAGES = frozenset({"cid", "ftp", "http", "https", "mailto", "tel"})
+_SCHEMES = PAGE_SCHEMES | {"cid"}  # a part of the mail
 _PICTURE = re.compile(r"(?i)data:image/(?:avif|bmp|gif|jpe?g|png|webp|x-icon|vnd\.microsoft\.icon)[;,]")
 _CHARSET = re.compile(r"(?i)charset\s*=\s*[\"']?\s*([\w.:-]+)|^([\w.:-]+)$")
 _CHARSETS = re.compile(r"(?i)utf-?8|utf-?16|us-ascii|ascii|iso-?8859-\d{1,2}|latin1|windows-125\d|koi8-[ru]")
@@ -73,7 +73,7 @@ class PageActs:
         self._addresses = 0
 
     def _tell(self, what: str) -> None:
-        self._sink.gap(GapReason.UNSUPPORTED, f"Not looked at in the page: {what}.")
+        self._sink.passed_over("page", what)
 
     def look_at(self, tag: str, attributes: list[tuple[str, str | None]], text: str) -> None:
         """Look at a start tag; `text` is all of it as it stands in the page."""
@@ -131,8 +131,8 @@ class PageActs:
                 self._tell(what)
 
     def _look_at_address(self, address: str) -> None:
-        scheme = _SCHEME.match(address)
-        if address.startswith("\\\\") or (scheme and scheme[1].lower() not in _PAGES and not _PICTURE.match(address)):
+        scheme = scheme_of(address)
+        if address.startswith("\\\\") or (scheme and scheme not in _SCHEMES and not _PICTURE.match(address)):
             self._tell("an address that leads to something else than a page")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from scanner.declared import RUN_BY_DOUBLE_CLICK, DeclaredName
+from scanner.unpackers.addresses import PAGE_SCHEMES
 from scanner.unpackers.base import GapReason, Sink
 from scanner.unpackers.libarchive import store_rest
 from scanner.unpackers.libraries import library
@@ -26,7 +27,6 @@ _SPACE = b"\xef\xbb\xbf\0\t\n\f\r "
 _PDF_WITHIN = 1024
 _END_WITHIN = 64 * 1024
 _NEIGHBOUR = re.compile(r"(?i)(?:\./)?[^/\\:][^\\:]*\.pdf")
-_HARMLESS_SCHEMES = frozenset({"", "ftp", "http", "https", "mailto", "tel"})
 # Tables 171, 201 and 88 of ISO 32000-2: actions, annotations and other objects that reach out of the document or
 # bring a player of their own. Scripts, launch actions, addresses and files it carries are looked at below.
 _PASSED_OVER = {
@@ -148,7 +148,7 @@ class _Reading:
                 if isinstance(part, self._pikepdf.Stream):
                     self._store("form.xml", "XFA form in PDF", part)
         if "/RF" in dictionary:
-            self._sink.gap(GapReason.UNSUPPORTED, "Not looked at in the PDF: files related to an embedded one.")
+            self._sink.passed_over("PDF", "files related to an embedded one")
         self._note_passed_over(dictionary)
 
     def _look_at_action(self, dictionary: Any) -> None:
@@ -156,20 +156,20 @@ class _Reading:
         if action == "/Launch":
             self._sink.sign(Sign.PDF_LAUNCH)
         elif action == "/GoToR" and not self._is_neighbour(dictionary.get("/F")):
-            self._sink.gap(GapReason.UNSUPPORTED, "Not looked at in the PDF: a link to another file.")
+            self._sink.passed_over("PDF", "a link to another file")
 
     def _note_passed_over(self, dictionary: Any) -> None:
         for key, kinds in _PASSED_OVER.items():
             kind = _text(dictionary[key]) if key in dictionary else ""
             if kind in kinds:
-                self._sink.gap(GapReason.UNSUPPORTED, f"Not looked at in the PDF: what {kind[1:]} does.")
+                self._sink.passed_over("PDF", f"what {kind[1:]} does")
         if isinstance(dictionary, self._pikepdf.Stream):
             if "/F" in dictionary:
-                self._sink.gap(GapReason.UNSUPPORTED, "Not looked at in the PDF: a stream in another file.")
+                self._sink.passed_over("PDF", "a stream in another file")
             filters = dictionary.get("/Filter", self._pikepdf.Array())
             names = filters if isinstance(filters, self._pikepdf.Array) else [filters]
             if not {_text(name) for name in names} <= _FILTERS:
-                self._sink.gap(GapReason.UNSUPPORTED, "Not looked at in the PDF: a stream in an unknown encoding.")
+                self._sink.passed_over("PDF", "a stream in an unknown encoding")
 
     def _is_neighbour(self, file: Any) -> bool:
         """Whether a file specification names a PDF in the same folder or below it."""
@@ -183,10 +183,8 @@ class _Reading:
             return
         self._addresses[address] = None
         scheme = address.partition(":")[0].strip().lower() if ":" in address else ""
-        if scheme not in _HARMLESS_SCHEMES:
-            self._sink.gap(
-                GapReason.UNSUPPORTED, "Not looked at in the PDF: an address that leads to something else than a page."
-            )
+        if scheme and scheme not in PAGE_SCHEMES:
+            self._sink.passed_over("PDF", "an address that leads to something else than a page")
 
     def _store(self, name: str, origin: str, value: Any) -> None:
         damage = (self._pikepdf.PdfError, ValueError, RuntimeError)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import BinaryIO
 
-from scanner.unpackers.base import GapReason, Sink, read_bounded
+from scanner.unpackers.base import Sink, read_bounded
 from scanner.unpackers.encodings import as_utf8
 from scanner.unpackers.page_acts import STYLES_THAT_RUN
 
@@ -30,7 +30,7 @@ class StyleSheetUnpacker:
         """Look for what runs, also where comments and escapes take it apart."""
         text = as_utf8(read_bounded(source, MAX_PARSED_BYTES, "searched for styles", sink)).decode("utf-8", "replace")
         if _RUNS.search(text) or _RUNS.search(_ESCAPE.sub(_character, _COMMENT.sub("", text))):
-            sink.gap(GapReason.UNSUPPORTED, "Not looked at in the style sheet: styles that run.")
+            sink.passed_over("style sheet", "styles that run")
 
 
 def _character(escape: re.Match[str]) -> str:
