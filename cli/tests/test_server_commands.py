@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+from shared.clients import RescanJob, RescanState, ScanFilter
+from shared.clock import now
 
 FUMEHOOD = Path(sys.executable).with_name("fumehood")
 
@@ -55,3 +63,74 @@ def test_a_server_that_is_away_is_one_clear_line(tmp_path: Path, arguments: list
 
     assert done.returncode == 2
     assert "does not answer" in done.stderr
+
+
+class SlowServer(ThreadingHTTPServer):
+    """A server at which a job has begun, or goes on, well before the answer that says so."""
+
+    def __init__(self, state: RescanState) -> None:
+        super().__init__(("127.0.0.1", 0), SlowAnswers)
+        self.state = state
+        self.working = threading.Event()
+        self.may_answer = threading.Event()
+
+
+class SlowAnswers(BaseHTTPRequestHandler):
+    server: SlowServer
+
+    def do_GET(self) -> None:
+        self.answer()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path.endswith("/pause"):
+            self.server.state = RescanState.PAUSED
+        elif not self.path.endswith("/estimate"):
+            self.server.state = RescanState.RUNNING
+            self.server.working.set()
+            self.server.may_answer.wait(30)
+        self.answer()
+
+    def answer(self) -> None:
+        job = RescanJob(
+            id="1",
+            user_id="1",
+            state=self.server.state,
+            filters=ScanFilter(),
+            created_at=now(),
+            total=3,
+            requested=1,
+            ended=1,
+            changed=0,
+            unfinished=0,
+            gone=0,
+        )
+        content = json.dumps({"submissions": 3} | job.model_dump(mode="json")).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.enable_socket
+@pytest.mark.parametrize("arguments", [["--all"], ["--all", "--no-wait"], ["--continue"]])
+def test_ctrl_c_before_the_server_has_answered_leaves_no_job_running(arguments: list[str]) -> None:
+    with SlowServer(RescanState.PAUSED) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        # A shell that runs the tests behind it has them, and what they start, ignore Ctrl-C.
+        command = ["env", "--default-signal=INT", str(FUMEHOOD), "admin", "rescan", *arguments]
+        address = f"http://127.0.0.1:{server.server_port}"
+        running = subprocess.Popen([*command, "--server", address, "--token", "x"], stderr=subprocess.PIPE, text=True)
+        assert server.working.wait(30)
+        running.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        server.may_answer.set()
+        _, errors = running.communicate(timeout=30)
+        server.shutdown()
+
+    assert running.returncode == 130, errors
+    assert "Paused at 1 of 3" in errors
+    assert server.state is RescanState.PAUSED

@@ -81,7 +81,7 @@ async def _begin(http: httpx.AsyncClient, options: RescanOptions) -> RescanJob |
         if not sys.stdin.isatty():
             raise ClientError(f"{_submissions(count)} would be scanned again; say --yes for more than {ASK_FROM:,}.")
         typer.confirm(f"{_submissions(count)} will be scanned again. Go on?", abort=True, err=True)
-    return RescanJob.model_validate(await call(http, "POST", _PATH, json=where))
+    return await _set_going(http, _PATH, json=where)
 
 
 async def _take_up(http: httpx.AsyncClient, options: RescanOptions) -> RescanJob:
@@ -95,7 +95,17 @@ async def _take_up(http: httpx.AsyncClient, options: RescanOptions) -> RescanJob
         raise ClientError(f"The latest rescan is {job.state} already: {_outcome(job)}")
     if options.cancel:
         return await _change(http, job, "cancel")
-    return await _change(http, job, "resume") if job.state is RescanState.PAUSED else job
+    return await _set_going(http, f"{_PATH}/{job.id}/resume") if job.state is RescanState.PAUSED else job
+
+
+async def _set_going(http: httpx.AsyncClient, path: str, **options: Any) -> RescanJob:
+    """Return the job that the server then works on; after Ctrl-C meanwhile it is paused, not left to itself."""
+    asked = asyncio.ensure_future(call(http, "POST", path, **options))
+    try:
+        return RescanJob.model_validate(await asyncio.shield(asked))
+    except asyncio.CancelledError:
+        await _pause(http, RescanJob.model_validate(await asked))
+        raise
 
 
 async def _follow(http: httpx.AsyncClient, job: RescanJob) -> RescanJob:
@@ -116,12 +126,16 @@ async def _follow(http: httpx.AsyncClient, job: RescanJob) -> RescanJob:
                 bar.update(task, completed=_done(job), description=_description(job))
         except asyncio.CancelledError:
             bar.stop()
-            job = await _change(http, job, "pause")
-            typer.echo(
-                f"Paused at {_done(job):,} of {job.total:,}. Go on with `fumehood admin rescan --continue`.", err=True
-            )
+            await _pause(http, job)
             raise
     return job
+
+
+async def _pause(http: httpx.AsyncClient, job: RescanJob) -> None:
+    paused = await _change(http, job, "pause")
+    typer.echo(
+        f"Paused at {_done(paused):,} of {paused.total:,}. Go on with `fumehood admin rescan --continue`.", err=True
+    )
 
 
 async def _patiently(http: httpx.AsyncClient, job: RescanJob) -> RescanJob:
