@@ -98,6 +98,7 @@ async def test_what_a_page_does_beside_is_said(scan: Scan, act: str) -> None:
 
     assert any(gap.startswith("Not looked at in the page") for gap in gaps(document))
     assert document.verdict is not Verdict.CLEAN
+    assert document.coverage.level is CoverageLevel.PARTIAL
 
 
 @pytest.mark.parametrize(

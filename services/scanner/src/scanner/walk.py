@@ -198,12 +198,13 @@ class Walk:
         except SandboxError as error:
             node.gap(CoverageReason.ERROR, error.message)
             return
-        gaps = unpacked.gaps
-        if unpacker.name in DOCUMENTS and not node.uncovered & (unpacker.whole | {"unknown"}):
-            # A detector looks at all of it.
-            gaps = tuple(gap for gap in gaps if gap.reason is not CoverageReason.UNSUPPORTED)
-        finished = bool(unpacker.whole) and not gaps
-        node.unpacked = node.unpacked or finished or bool(unpacked.children)
+        gaps = unread = unpacked.gaps
+        if unpacker.name in DOCUMENTS:  # but for what it passed over, it read all
+            unread = tuple(gap for gap in gaps if gap.reason is not CoverageReason.UNSUPPORTED)
+            covered = not node.uncovered & (unpacker.whole | {"unknown"})
+            gaps = unread if covered else gaps
+        read = bool(unpacker.whole) and not unread
+        node.unpacked = node.unpacked or read or bool(unpacked.children)
         node.gaps.extend(gaps)
         findings = [finding_of(sign) for sign in unpacked.signs]
         if unpacked.program is not None:
