@@ -80,7 +80,10 @@ async def test_a_type_that_nothing_covers_is_unknown(scan: Scan) -> None:
     assert "elf" in gap.detail
 
 
-@pytest.mark.parametrize("name", ["run.vbe", "game.lua", "run.wsf"])
+@pytest.mark.parametrize(
+    "name",
+    ["run.vbe", "game.lua", "run.wsf", "A.INF", "a.desktop", "a.slk", "a.iqy", "x/.htaccess", "Makefile", "a.xml"],
+)
 async def test_text_that_a_system_would_run_is_not_clean(scan: Scan, name: str) -> None:
     document = await scan(name, TEXT)
 

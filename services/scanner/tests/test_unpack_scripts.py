@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import binascii
+import codecs
 import gzip
 import hashlib
 import time
@@ -55,6 +57,78 @@ async def test_character_functions_are_read(scan: Scan, carrier: str) -> None:
 
     assert document.artifacts[1].origin == "decoded from character codes"
     assert document.artifacts[1].size_bytes == len(HELLO)
+
+
+def turned(text: str) -> str:
+    return codecs.encode(text, "rot13")
+
+
+PACKED = zlib.compress(HELLO.encode()).decode("latin-1")
+RARER_CARRIERS = {
+    "reversed base64": f"exec(base64.b64decode('{encoded(HELLO.encode())[::-1]}'[::-1]))",
+    "reversed text": f"eval(strrev('{HELLO[::-1].replace(chr(39), '`')}'))",
+    "ROT13": f'<?php eval(str_rot13("{turned(HELLO)}"));',
+    "base64 of ROT13": f"gzinflate(str_rot13(base64_decode('{encoded(turned(PACKED).encode('latin-1'))}')))",
+    "base64 and ROT13": f"str_rot13(gzinflate(base64_decode('{encoded(zlib.compress(turned(HELLO).encode()))}')))",
+    "ROT13 of base64": f"eval(base64_decode(str_rot13('{turned(encoded(HELLO.encode()))}')))",
+    "base32": f"exec(base64.b32decode('{base64.b32encode(HELLO.encode()).decode()}'))",
+    "base85": f"exec(base64.b85decode('{base64.b85encode(HELLO.encode()).decode()}'))",
+    "ASCII85": f"exec(base64.a85decode('{base64.a85encode(HELLO.encode() + b'     ').decode()}'))",
+}
+
+
+@pytest.mark.parametrize("encoding", RARER_CARRIERS)
+async def test_rarer_encodings_come_out(scan: Scan, encoding: str) -> None:
+    document = await scan("x.php", RARER_CARRIERS[encoding].encode())
+
+    found = [artifact for artifact in document.artifacts if artifact.origin == f"decoded from {encoding}"]
+    assert len(HELLO) in {artifact.size_bytes for artifact in found} | {artifact.size_bytes - 5 for artifact in found}
+    assert "script-threat" in found[0].covered_by
+
+
+async def test_a_file_that_stands_uuencoded_in_a_text_comes_out(scan: Scan) -> None:
+    content = f"#!/bin/sh\n{HELLO}\n".encode() * 3
+    lines = [binascii.b2a_uu(content[start : start + 45]).decode() for start in range(0, len(content), 45)]
+    mail = f"Dear all,\nsee below.\nbegin 644 greet.sh\n{''.join(lines)}`\nend\n\nBegin 644 greetings, all.\n"
+    document = await scan("x.txt", mail.encode())
+
+    inner = document.artifacts[1]
+    assert (inner.name, inner.size_bytes) == ("greet.sh", len(content))
+    assert document.verdict is Verdict.UNKNOWN
+
+
+SOURCE = "import os\nprint('hello from a harmless script', os.name)\n"
+
+
+@pytest.mark.parametrize(
+    ("coding", "source"),
+    [("utf-7", SOURCE.encode("utf-16-be")), ("rot13", turned(SOURCE).encode()), ("unicode_escape", SOURCE.encode())],
+)
+async def test_a_source_in_an_odd_encoding_is_looked_at_decoded(scan: Scan, coding: str, source: bytes) -> None:
+    if coding == "utf-7":
+        source = b"+" + base64.b64encode(source).rstrip(b"=") + b"-\n"
+    if coding == "unicode_escape":
+        source = b"".join(b"\\x%02x" % byte for byte in source)
+    document = await scan("x.py", f"# -*- coding: {coding} -*-\n# coding: utf-8\n".encode() + source)
+
+    inner = next(artifact for artifact in document.artifacts if artifact.origin == "decoded from source encoding")
+    assert "script-threat" in inner.covered_by
+    assert inner.size_bytes >= len(SOURCE)
+
+
+@pytest.mark.parametrize("coding", ["future-strings", "punycode", "zlib"])
+async def test_a_source_in_an_unknown_encoding_is_not_clean(scan: Scan, coding: str) -> None:
+    document = await scan("x.py", f"# vim: set fileencoding={coding} :\nprint('hello')\n".encode())
+
+    assert document.verdict is Verdict.UNKNOWN
+    assert any("encoding" in gap.detail for gap in document.coverage.gaps)
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "latin-1", "utf-8-unix", "cp1252", "shift_jis", "gbk"])
+async def test_a_source_in_an_ordinary_encoding_is_as_it_is(scan: Scan, coding: str) -> None:
+    document = await scan("x.py", f"#!/usr/bin/python\n# -*- coding: {coding} -*-\nprint('hello')\n".encode())
+
+    assert (document.verdict, len(document.artifacts)) == (Verdict.CLEAN, 1)
 
 
 ODD_TEXTS = {

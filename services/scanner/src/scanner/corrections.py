@@ -74,6 +74,8 @@ _MANUAL_TAKEN_FOR = frozenset({
     "prolog", "rtf", "smali", "snap", "sql", "tsv", "txt", "unknown", "vba",
 })  # fmt: skip
 
+_MARKUP = re.compile(rb"(?i)(?:\xef\xbb\xbf)?\s{0,999}<(?:(?P<xml>\?xml\s)|(?:!doctype\s{1,99})?html[\s>])")
+
 _NOISE_TAKEN_FOR = frozenset({"unknown", "wasm"})
 
 
@@ -86,8 +88,13 @@ def corrected_label(label: str, head: bytes, *, whole: bool) -> str:
     for taken_for, has_form, right in _WHOLE_FORMS if whole else ():
         if label in taken_for and has_form(head):
             return right
-    if label == "txt" and b"\0" in as_utf8(head):
-        return "unknown"  # also what the model was not sure of
+    if label == "txt":  # also what the model was not sure of
+        text = as_utf8(head)
+        markup = _MARKUP.match(text)
+        if b"\0" in text:
+            return "unknown"
+        if markup:
+            return "xml" if markup["xml"] else "html"
     return label
 
 

@@ -304,10 +304,12 @@ def effective_types(
     A script that the type model takes for plain text is still run by its extension or `#!` line, and text that was
     decoded out of a script by that script, whose languages are `runs_as`.
     """
+    declared = DeclaredName.of(name)
+    may_be_text = content_type.is_text or content_type.label == "unknown"
     types = {TypeName(content_type.label, content_type.group)}
-    run_as = (DeclaredName.of(name).active_type, interpreter_type(head))
+    run_as = (declared.active_type, declared.acting_type if may_be_text else None, interpreter_type(head))
     types.update(TypeName(label, "code") for label in run_as if label is not None and label != content_type.label)
-    if content_type.is_text or content_type.label == "unknown":
+    if may_be_text:
         labels = {type_name.label for type_name in types}
         types.update(type_name for type_name in runs_as if type_name.label not in labels)
     return frozenset(types)

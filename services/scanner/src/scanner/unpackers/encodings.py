@@ -1,4 +1,4 @@
-"""What scripts carry encoded: base64, hex, escapes, character codes, and deflated data inside them.
+"""What scripts carry encoded in the forms of `encoded_forms`, and deflated data inside them.
 
 Each find is a child of its own, which is searched in its turn, so layers come off one by one. Only
 what looks like text, a program or an archive once decoded is kept: most runs of base64 are keys,
@@ -7,15 +7,14 @@ hashes and pictures. What Microsoft's Script Encoder wrote is marked as such.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from scanner.unpackers.base import GapReason, Sink, read_bounded
+from scanner.unpackers.encoded_forms import decoded_forms, recoded, rot13, uses_rot13, uuencoded_files
 from scanner.unpackers.script_encoder import MARK, decoded_scripts
 
 MAX_SEARCHED_BYTES = 16 * 1024 * 1024
@@ -37,17 +36,6 @@ FILE_MAGICS = (
 _ZLIB_HEADERS = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 
 _JOINED_LITERALS = re.compile(rb"""(['"])\s{0,100}(?:[+.&]|\.\.)\s{0,100}(?:_\s{0,100})?\1""")
-_COMMAND = re.compile(rb"""(?i)[-/]e(?:nc|ncodedcommand|c)?[\s:]{1,20}['"]?([A-Za-z0-9+/]{8,}={0,2})""")
-_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/_-]{20,}(?:\\?\r?\n[ \t]{0,16})?)+={0,2}")
-_HEX = re.compile(rb"(?:[0-9a-fA-F]{2}){16,}")
-_ESCAPES = re.compile(rb"""(?:(?:\\x[0-9a-fA-F]{2}|\\u00[0-9a-fA-F]{2}|%[0-9a-fA-F]{2})[^\\%"'\r\n]{0,8}){8,}""")
-_ONE_ESCAPE = re.compile(rb"(?:\\x|\\u00|%)([0-9a-fA-F]{2})")
-_NUMBER = rb"(?:0x[0-9a-fA-F]{1,2}|&H[0-9a-fA-F]{1,2}|[0-9]{1,3})"
-_NUMBERS = re.compile(_NUMBER + rb"(?:\s{0,4},\s{0,4}" + _NUMBER + rb"){11,}")
-_CHARACTERS = re.compile(
-    rb"(?i)(?:(?:chr[bw]?\$?\s{0,2}\(|\[char\]\s{0,2}\(?)\s{0,2}" + _NUMBER + rb"\s{0,2}\)?[\s+.&,'\"_]{0,8}){4,}"
-)
-_ONE_NUMBER = re.compile(_NUMBER)
 
 LABELS = frozenset({
     "asp", "autohotkey", "autoit", "batch", "coffeescript", "erb", "groovy", "hta", "html", "internetshortcut",
@@ -74,17 +62,15 @@ class EncodingsUnpacker:
         """Return False: only the content type tells."""
         return False
 
-    def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:  # noqa: ARG002 -- the finds are numbered
+    def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:
         """Store each distinct find, up to a number."""
         if self._runs:
             text = as_utf8(read_bounded(source, MAX_SEARCHED_BYTES, "searched for encoded content", sink))
         else:
             text = as_utf8(source.read(MAX_SEARCHED_PLAIN_BYTES))
         seen = {text}
-        encoded = [("Script Encoder", script) for script in decoded_scripts(text)]
-        if self._runs and text.count(MARK) > len(encoded):
-            sink.gap(GapReason.UNSUPPORTED, "A part by the Script Encoder could not be decoded.")
-        for encoding, content in chain(encoded, _finds(_JOINED_LITERALS.sub(b"", text))):
+        whole = _of_the_whole(text, name, sink) if self._runs else ()
+        for encoding, content, name_inside in chain(whole, _files(text), _finds(_JOINED_LITERALS.sub(b"", text))):
             if content in seen:
                 continue
             if len(seen) > MAX_FOUND:
@@ -92,7 +78,7 @@ class EncodingsUnpacker:
                 sink.gap(GapReason.LIMIT_REACHED, detail)
                 return
             suffix = ".ps1" if encoding == "encoded command" else ""
-            sink.store(f"{encoding} {len(seen)}{suffix}", f"decoded from {encoding}", [content], (), "")
+            sink.store(name_inside or f"{encoding} {len(seen)}{suffix}", f"decoded from {encoding}", [content], (), "")
             seen.add(content)
 
 
@@ -115,12 +101,41 @@ def as_utf8(data: bytes) -> bytes:
     return data.decode(codec, "replace").removeprefix("\ufeff").encode("utf-8", "replace")
 
 
-def _finds(text: bytes) -> Iterator[tuple[str, bytes]]:
-    for encoding, pattern, decode in _ENCODINGS:
-        for match in pattern.finditer(text):
-            content = payload_of(decode(match), any_ascii=pattern in {_COMMAND, _BASE64})
-            if content is not None:
-                yield encoding, content
+class _Find(NamedTuple):
+    encoding: str
+    content: bytes
+    name: str = ""
+    """What the text calls it."""
+
+
+def _of_the_whole(text: bytes, name: str, sink: Sink) -> Iterator[_Find]:
+    """Yield what a script as a whole, or each block of it, is to those that run it."""
+    scripts = list(decoded_scripts(text))
+    yield from (_Find("Script Encoder", script) for script in scripts)
+    if text.count(MARK) > len(scripts):
+        sink.gap(GapReason.UNSUPPORTED, "A part by the Script Encoder could not be decoded.")
+    try:
+        source = recoded(text)
+    except (LookupError, ValueError):
+        if name.lower().endswith((".py", ".pyw")):
+            sink.gap(GapReason.UNSUPPORTED, "The source is in an encoding that could not be decoded.")
+    else:
+        if source is not None:
+            yield _Find("source encoding", source)
+
+
+def _files(text: bytes) -> Iterator[_Find]:
+    return (_Find("uuencoding", content, name) for name, content in uuencoded_files(text))
+
+
+def _finds(text: bytes) -> Iterator[_Find]:
+    turns = uses_rot13(text)
+    for encoding, data, any_ascii in decoded_forms(text):
+        content = payload_of(data, any_ascii=any_ascii)
+        if content is not None:
+            yield _Find(encoding, content)
+            if turns:
+                yield _Find(f"{encoding} and ROT13", rot13(content))
 
 
 def payload_of(data: bytes, *, any_ascii: bool = False) -> bytes | None:
@@ -165,38 +180,5 @@ def _inflate(data: bytes) -> bytes | None:
     return out if len(out) >= _MIN_TEXT_BYTES else None
 
 
-def _from_base64(run: bytes) -> bytes:
-    clean = re.sub(rb"[\\\s=]", b"", run).translate(bytes.maketrans(b"-_", b"+/"))
-    whole = len(clean) - (len(clean) % 4 == 1)
-    return base64.b64decode(clean[:whole] + b"=" * (-whole % 4))
-
-
-def _from_hex(match: re.Match[bytes]) -> bytes:
-    return binascii.unhexlify(match.group())
-
-
-def _from_escapes(match: re.Match[bytes]) -> bytes:
-    return _ONE_ESCAPE.sub(lambda one: bytes([int(one.group(1), 16)]), match.group())
-
-
-def _from_numbers(match: re.Match[bytes]) -> bytes:
-    numbers = (_number(one) for one in _ONE_NUMBER.findall(match.group()))
-    return bytes(number for number in numbers if number < 256)
-
-
-def _number(text: bytes) -> int:
-    digits = text[2:] if text[1:2] in {b"x", b"X", b"h", b"H"} else text
-    return int(digits, 10 if digits is text else 16)
-
-
-_Decode = Callable[[re.Match[bytes]], bytes]
-_ENCODINGS: tuple[tuple[str, re.Pattern[bytes], _Decode], ...] = (
-    ("encoded command", _COMMAND, lambda match: _from_base64(match.group(1))),
-    ("base64", _BASE64, lambda match: _from_base64(match.group())),
-    ("hex", _HEX, _from_hex),
-    ("escapes", _ESCAPES, _from_escapes),
-    ("character codes", _CHARACTERS, _from_numbers),
-    ("character codes", _NUMBERS, _from_numbers),
-)
 ENCODINGS = EncodingsUnpacker("encodings", LABELS, runs=True)
 PLAIN_TEXT = EncodingsUnpacker("encodings in plain text", frozenset({"txt"}), runs=False)
