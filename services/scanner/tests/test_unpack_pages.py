@@ -76,6 +76,7 @@ ACTS = {
     "drawing with a page": drawing("<foreignObject><p>x</p></foreignObject>"),
     "drawing that changes": drawing("<a><animate attributeName='href' values='javascript:alert(1)'/></a>"),
     "drawing with entities": drawing("").replace("<svg", "<!DOCTYPE svg [<!ENTITY a 'b'>]><svg"),
+    "drawing in an odd encoding": drawing("").replace("<svg", "<?xml version='1.0' encoding='utf-7'?><svg"),
     "drawing with a style sheet": drawing("").replace("<svg", "<?xml-stylesheet href='a.xsl'?><svg"),
 }
 

@@ -33,6 +33,8 @@ STYLES_THAT_RUN = r"\bexpression\s*\(|(?<![\w-])behaviou?r\s*:|-moz-binding"
 
 _TAG, _ENDS = r"<(?:[\w.-]{1,40}:)?(?:", r")(?![\w.:-])"
 _FORM, _REFRESH = "where its form sends what is typed in", "a page it leads to by itself"
+_UNUSUAL = "text in an unusual encoding"
+_USUAL_CHARSETS = r"utf-?8|utf-?16|us-ascii|ascii|iso-?8859-\d{1,2}|latin1|windows-125\d|koi8-[ru]"
 _ACTS = {
     "a page or an object within it": _TAG + "applet|embed|fencedframe|frame|iframe|ilayer|layer|object|portal" + _ENDS
     + r"|\bsrcdoc\s*=",
@@ -42,6 +44,7 @@ _ACTS = {
     "changes of its elements": _TAG + r"animate\w{0,20}|foreignobject|handler|listener|set" + _ENDS,
     "styles that run": STYLES_THAT_RUN,
     "an instruction for a server or another program": r"<\?(?!xml\s)|<%|<hta:",
+    _UNUSUAL: rf"<\?xml\s[^>]{{0,400}}?encoding\s*=\s*[\"'](?!(?:{_USUAL_CHARSETS})[\"'])",
     "entities of its own": r"<!entity|<!doctype[^>]{0,400}\[",
     "characters that shift or vanish": r"[\0\x1b]",
 }  # fmt: skip
@@ -60,7 +63,7 @@ _SPACE = re.compile(r"[\x00-\x20]+")
 _SCHEMES = PAGE_SCHEMES | {"cid"}  # a part of the mail
 _PICTURE = re.compile(r"(?i)data:image/(?:avif|bmp|gif|jpe?g|png|webp|x-icon|vnd\.microsoft\.icon)[;,]")
 _CHARSET = re.compile(r"(?i)charset\s*=\s*[\"']?\s*([\w.:-]+)|^([\w.:-]+)$")
-_CHARSETS = re.compile(r"(?i)utf-?8|utf-?16|us-ascii|ascii|iso-?8859-\d{1,2}|latin1|windows-125\d|koi8-[ru]")
+_CHARSETS = re.compile(f"(?i){_USUAL_CHARSETS}")
 
 
 class PageActs:
@@ -104,7 +107,7 @@ class PageActs:
         declared = values.get("charset", values.get("content", "") if "http-equiv" in values else "")
         charset = _CHARSET.search(declared.strip())
         if charset is not None and not _CHARSETS.fullmatch(charset[1] or charset[2] or ""):
-            self._tell("text in an unusual encoding")
+            self._tell(_UNUSUAL)
 
     def _look_at_values(self, attributes: list[tuple[str, str]], text: str) -> None:
         taken_out = 0
