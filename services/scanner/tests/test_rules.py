@@ -321,6 +321,11 @@ SAMPLES: list[tuple[str, bytes]] = [
         "picture_with_remote_script",
         glue("<svg xmlns='x'><scr", "ipt>window.loca", "tion.href = ato", "b('aHR0cA==')</script></svg>"),
     ),
+    ("macro_formula_starts_program", glue("A1: =EX", 'EC("power', 'shell -c demo")\n')),
+    (
+        "macro_formula_starts_program",
+        glue("Auto_Open: =A1\nA1: =CA", 'LL("urlmon","URLDown', 'loadToFileA","JJCCJJ",0)\n'),
+    ),
     ("setup_information_runs_program", glue("[Default", "Install]\r\nRunPre", "SetupCommands=demo\r\n")),
     ("setup_information_runs_program", glue("[auto", "run]\r\nop", "en=demo\\demo.exe\r\n")),
     ("icon_from_share", glue("[Sh", "ell]\nIcon", "File=\\\\192.0.2.1\\demo\\demo.ico\n")),

@@ -17,6 +17,8 @@ from scanner.unpackers.libraries import library
 from scanner.unpackers.office_encryption import store_decrypted
 from scanner.unpackers.office_part import is_remote
 from scanner.unpackers.signs import Sign
+from scanner.unpackers.spreadsheet import store_macros
+from scanner.unpackers.spreadsheet.workbook import Workbook
 from scanner.unpackers.vba import DamagedProjectError, sources
 
 MAX_STREAMS = 5000
@@ -33,8 +35,7 @@ _MAIL_BODIES = {
     "__substg1.0_1000001F": "body.txt",
     "__substg1.0_10090102": "body.rtf",
 }
-_WORD_ENCRYPTED, _BIFF_ENCRYPTED, _BIFF_SHEET = 0x0100, 0x2F, 0x85
-_MACRO_SHEET = 1
+_WORD_ENCRYPTED = 0x0100
 _PACKAGE_SIZE_BYTES = 4
 # headerToken of [MS-PPT] 2.3.2.
 _SLIDES_ENCRYPTED = b"\xdf\xc4\xd1\xf3"
@@ -170,16 +171,13 @@ class _Reading:
                 self._sink.sign(Sign.REMOTE_OBJECT)
 
     def _look_at_workbook(self, content: bytes) -> None:
-        """Walk the records of [MS-XLS] 2.1.4 for encryption and macro sheets."""
-        position = 0
-        while position + 4 <= len(content):
-            kind, size = struct.unpack_from("<HH", content, position)
-            if kind == _BIFF_ENCRYPTED:
-                self.encrypted = True
-                return
-            if kind == _BIFF_SHEET and size > 6 and content[position + 9 : position + 10] == bytes([_MACRO_SHEET]):
-                self._sink.sign(Sign.XLM_MACRO)
-            position += 4 + size
+        """Take out macros, and look for encryption."""
+        workbook = Workbook(content)
+        lines = list(workbook.lines())
+        store_macros(workbook, lines, self._sink, named=workbook.has_macros)
+        self.encrypted = self.encrypted or workbook.encrypted
+        if workbook.has_macros and workbook.older:
+            self._sink.gap(GapReason.UNSUPPORTED, "Macros of Excel before version 97 are not read.")
 
     def _look_at_word(self, content: bytes) -> None:
         """Look at the flags of [MS-DOC] 2.5.2 and for DDE in the text."""

@@ -1,4 +1,4 @@
-"""Sheets of binary workbooks (xlsb, [MS-XLSB]): what their macros say.
+"""Sheets of binary workbooks (xlsb, [MS-XLSB]), and of the older ones in `workbook`: what their macros say.
 
 A workbook may keep its sheets of macros under any name, so a sheet counts as one also by what it calls.
 """
@@ -11,11 +11,10 @@ from typing import BinaryIO
 
 from scanner.unpackers.base import GapReason, Sink, read_bounded, seven_bit_number
 from scanner.unpackers.signs import Sign
-from scanner.unpackers.spreadsheet.formulas import Formula, address
+from scanner.unpackers.spreadsheet.cells import MAX_RECORDS, Cells, cell_name
+from scanner.unpackers.spreadsheet.formulas import XLSB
 
 MAX_PARSED_BYTES = 64 * 1024 * 1024
-MAX_RECORDS = 2_000_000
-MAX_TOKENS = 1_000_000
 _MACRO_SHEETS = "macrosheets/"
 # The record that begins a sheet, and its size, 0; more than one byte may say so.
 _BEGINNINGS = tuple(b"\x81\x01" + b"\x80" * more + b"\0" for more in range(4))
@@ -25,7 +24,6 @@ _FORMULAS = {9: 8, 10: 1, 11: 1}
 # Bytes before the formula: the area alone, the area with flags.
 _AREA_FORMULAS = {427: 16, 426: 17}
 _CELL_BYTES, _FLAGS_BYTES = 8, 2
-_RELATIVE = 0xC000
 
 
 class BinarySheetUnpacker:
@@ -43,37 +41,31 @@ class BinarySheetUnpacker:
         """Store the formulas where macros are called, or where the name says that it holds macros."""
         sheet = _Sheet(read_bounded(source, MAX_PARSED_BYTES, "searched for macros", sink))
         lines = list(sheet.lines())
-        if sheet.acts or _MACRO_SHEETS in name.lower():
-            sink.sign(Sign.XLM_MACRO)
-            sink.store("macro formulas.txt", "Excel 4.0 macro", ["\n".join(lines).encode("utf-8", "replace")], (), "")
-        if sheet.full:
-            detail = "The sheet is larger than the limit; the rest was not searched for macros."
-            sink.gap(GapReason.LIMIT_REACHED, detail)
+        store_macros(sheet, lines, sink, named=_MACRO_SHEETS in name.lower())
         if sheet.damaged:
             sink.gap(GapReason.ERROR, "The sheet is damaged or cut off.")
 
 
-class _Sheet:
+def store_macros(cells: Cells, lines: list[str], sink: Sink, *, named: bool) -> None:
+    """Store what the cells say where macros are called, or where they are called macros."""
+    if cells.acts or named:
+        sink.sign(Sign.XLM_MACRO)
+        if lines:
+            sink.store("macro formulas.txt", "Excel 4.0 macro", ["\n".join(lines).encode("utf-8", "replace")], (), "")
+    if cells.full:
+        sink.gap(GapReason.LIMIT_REACHED, "The sheet is larger than the limit; the rest was not searched for macros.")
+
+
+class _Sheet(Cells):
+    layout = XLSB
+
     def __init__(self, data: bytes) -> None:
+        super().__init__()
         self._data = data
         self._row = 0
-        self._tokens = 0
-        self.acts = self.full = self.damaged = False
-        """Whether formulas call what only macros have; whether there is more than was read."""
 
-    def lines(self) -> Iterator[str]:
-        """Yield the cells with formulas and texts, each with its name."""
-        for kind, start, end in self._records():
-            try:
-                line = self._line(kind, self._data[start:end])
-            except struct.error:
-                self.damaged = True
-            else:
-                if line is not None:
-                    yield line
-
-    def _records(self) -> Iterator[tuple[int, int, int]]:
-        """Yield kind, start and end of the records (2.1.4) as far as the limits allow."""
+    def records(self) -> Iterator[tuple[int, bytes]]:
+        """Yield kind and bytes of the records (2.1.4) as far as the limits allow."""
         position = 0
         for _ in range(MAX_RECORDS):
             if position >= len(self._data) or self.full:
@@ -83,11 +75,12 @@ class _Sheet:
             if position + size > len(self._data):
                 self.damaged = True
                 return
-            yield kind, position, position + size
+            yield kind, self._data[position : position + size]
             position += size
         self.full = True
 
-    def _line(self, kind: int, record: bytes) -> str | None:
+    def line(self, kind: int, record: bytes) -> str | None:
+        """Return the cell that a record describes, if it holds a text or a formula."""
         if kind == _ROW:
             (self._row,) = struct.unpack_from("<L", record)
         elif kind == _TEXT_CELL:
@@ -101,22 +94,12 @@ class _Sheet:
             return f"{self._cell(record)}: ={self._formula(record, _CELL_BYTES + _FORMULAS[kind] + _FLAGS_BYTES)}"
         elif kind in _AREA_FORMULAS:
             row, column = struct.unpack_from("<L4xL", record)
-            return f"{_name(row, column)}: ={self._formula(record, _AREA_FORMULAS[kind])}"
+            return f"{cell_name(row, column)}: ={self._formula(record, _AREA_FORMULAS[kind])}"
         return None
 
     def _cell(self, record: bytes) -> str:
-        return _name(self._row, struct.unpack_from("<L", record)[0])
+        return cell_name(self._row, struct.unpack_from("<L", record)[0])
 
     def _formula(self, record: bytes, start: int) -> str:
         (size,) = struct.unpack_from("<L", record, start)
-        formula = Formula(record[start + 4 : start + 4 + size])
-        self.damaged |= start + 4 + size > len(record)
-        self._tokens += formula.count
-        self.acts |= formula.acts
-        self.damaged |= formula.damaged
-        self.full |= self._tokens > MAX_TOKENS
-        return formula.text()
-
-
-def _name(row: int, column: int) -> str:
-    return address(row, column & ~_RELATIVE | _RELATIVE)
+        return self.formula(record[start + 4 :], size)

@@ -61,6 +61,21 @@ rule macro_starts_program
         all of them and filesize < 20MB
 }
 
+rule macro_formula_starts_program
+{
+    meta:
+        description = "A formula of an Excel 4.0 macro starts a program, fetches a file or puts machine code into memory."
+        severity = "high"
+        author = "Fumehood"
+        reference = "https://attack.mitre.org/techniques/T1137/"
+    strings:
+        // as the scanner writes the cells of a macro sheet
+        $start = /(^|\n)[A-Z]{1,3}[0-9]{1,7}: =[^\n]{0,200}\bEXEC\([^\n]{0,400}\b(cmd|powershell|pwsh|mshta|rundll32|regsvr32|wscript|cscript|certutil|bitsadmin|wmic|msiexec|explorer)\b/ nocase
+        $call = /(^|\n)[A-Z]{1,3}[0-9]{1,7}: =[^\n]{0,200}\b(CALL|REGISTER)\([^\n]{0,400}\b(URLDownloadToFile|ShellExecute|CreateProcess|WinExec|VirtualAlloc|CreateThread|WriteProcessMemory|RtlMoveMemory|InternetOpenUrl)(Ex)?[AW]?\b/ nocase
+    condition:
+        any of them
+}
+
 rule office_template_from_network
 {
     meta:
