@@ -20,6 +20,7 @@ app = typer.Typer(
     epilog="Start with `fumehood up`, or look at a folder at once with `fumehood scan PATH`.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 admin = typer.Typer(help="Look after a running installation.", no_args_is_help=True)
