@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -46,6 +47,23 @@ def test_something_found_is_status_1_and_json_tells_where(folder: Path) -> None:
     assert lines["note.txt"]["verdict"] == "clean"
     assert lines["site.zip"]["verdict"] == "malicious"
     assert "inner/shell.php" in {finding["artifact"] for finding in lines["site.zip"]["findings"]}
+
+
+def test_people_are_told_why_in_which_file_and_at_which_line(folder: Path) -> None:
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("shell.php", b"<html>\x1b[2J\n" + SHELL + b"\n")
+    with zipfile.ZipFile(folder / "site.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("backup.zip", inner.getvalue())
+
+    lines = fumehood("scan", folder / "site.zip").stdout.splitlines()
+
+    assert lines[0] == f"{folder}/site.zip: malicious"
+    place = "  in backup.zip > shell.php: PHP runs code"
+    (found,) = (number for number, line in enumerate(lines) if line.startswith(place))
+    assert lines[found + 1].lstrip().startswith("line 2: ")
+    assert SHELL.decode() in lines[found + 1]
+    assert not any("\x1b" in line for line in lines)
 
 
 def test_a_missing_path_is_status_2_and_the_rest_is_scanned(folder: Path) -> None:

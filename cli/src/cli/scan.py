@@ -23,10 +23,12 @@ from cli.embedded import detectors_directory
 from cli.paths import coloured, printable, regular_files
 from scanner.config import Settings
 from scanner.engine import ScanEngine
-from shared.scan import CoverageReason, Finding, ScanDocument, Verdict
+from shared.scan import Artifact, CoverageReason, Finding, Location, ScanDocument, Verdict
 
 _COLOURS = {Verdict.MALICIOUS: "red", Verdict.SUSPICIOUS: "yellow", Verdict.UNKNOWN: "blue", Verdict.CLEAN: "green"}
 _TYPES_TOLD = 5
+_REASONS_TOLD = 5
+_EXCERPT_CHARACTERS = 160
 FOUND = frozenset({Verdict.MALICIOUS, Verdict.SUSPICIOUS})
 
 
@@ -166,7 +168,7 @@ class _Run:
             self._line(json.dumps({"path": str(path), **_summary(document)}))
             return
         verdict = coloured(document.verdict.value, _COLOURS[document.verdict])
-        self._line(f"{printable(path)}: {verdict}{_because(document)}")
+        self._line("\n".join([f"{printable(path)}: {verdict}{_gap_of(document)}", *_reasons(document)]))
 
     def _print_error(self, path: Path, message: str) -> None:
         if self._options.as_json:
@@ -183,17 +185,47 @@ def _readable_size(path: Path) -> int:
         return os.fstat(file.fileno()).st_size
 
 
-def _because(document: ScanDocument) -> str:
-    found = _findings(document)
-    if found:
-        return f" ({'; '.join(dict.fromkeys(printable(finding.reason) for _, finding in found[:3]))})"
-    gaps = document.coverage.gaps
+def _gap_of(document: ScanDocument) -> str:
+    """Return why a file is unknown; of one that was found the reasons follow."""
+    gaps = document.coverage.gaps if document.verdict not in FOUND else ()
     return f" ({printable(gaps[0].detail)})" if gaps else ""
 
 
-def _findings(document: ScanDocument) -> list[tuple[str, Finding]]:
+def _reasons(document: ScanDocument) -> Iterator[str]:
+    """Yield what was found and where, a few lines for each finding, each once."""
+    reasons = list(dict.fromkeys(_reason(document, artifact, finding) for artifact, finding in _findings(document)))
+    yield from reasons[:_REASONS_TOLD]
+    if len(reasons) > _REASONS_TOLD:
+        yield f"  and {len(reasons) - _REASONS_TOLD} more; --json tells all"
+
+
+def _reason(document: ScanDocument, artifact: Artifact, finding: Finding) -> str:
+    place = f"in {_path_inside(document, artifact)}: " if artifact.id else ""
+    excerpts = (location for location in finding.locations if location.excerpt is not None)
+    return f"  {place}{printable(finding.reason)}{_excerpt(next(excerpts, None))}"
+
+
+def _path_inside(document: ScanDocument, artifact: Artifact) -> str:
+    names = [artifact.name]
+    while artifact.parent_id:
+        artifact = document.artifacts[artifact.parent_id]
+        names.append(artifact.name)
+    return printable(" > ".join(reversed(names)))
+
+
+def _excerpt(location: Location | None) -> str:
+    if location is None or location.excerpt is None:
+        return ""
+    excerpt = location.excerpt
+    line = f"line {location.first_line}: " if location.first_line else ""
+    text = coloured(printable(excerpt.text[:_EXCERPT_CHARACTERS]), "yellow")
+    cut = "..." if excerpt.cut or len(excerpt.text) > _EXCERPT_CHARACTERS else printable(excerpt.after)
+    return f"\n      {line}{printable(excerpt.before).lstrip()}{text}{cut}"
+
+
+def _findings(document: ScanDocument) -> list[tuple[Artifact, Finding]]:
     return [
-        (artifact.name, finding)
+        (artifact, finding)
         for artifact in document.artifacts
         for finding in artifact.findings
         if finding.verdict in FOUND and not finding.shadow
@@ -209,8 +241,8 @@ def _summary(document: ScanDocument) -> dict[str, object]:
         "content_type": document.root.content_type.label,
         "artifacts": len(document.artifacts),
         "findings": [
-            {"artifact": name, **finding.model_dump(mode="json", exclude={"shadow"})}
-            for name, finding in _findings(document)
+            {"artifact": artifact.name, **finding.model_dump(mode="json", exclude={"shadow"})}
+            for artifact, finding in _findings(document)
         ],
         "seconds": round((document.finished_at - document.started_at).total_seconds(), 4),
     }

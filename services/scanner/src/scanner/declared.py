@@ -59,7 +59,7 @@ ACTING_EXTENSIONS = {
     "xslt": "xslt",
 }  # fmt: skip
 ACTING_NAMES = {
-    ".bash_login": "shell", ".bash_logout": "shell", ".bash_profile": "shell", ".bashrc": "shell",
+    ".envrc": "shell", ".bash_login": "shell", ".bash_logout": "shell", ".bash_profile": "shell", ".bashrc": "shell",
     ".profile": "shell", ".xinitrc": "shell", ".xprofile": "shell", ".xsession": "shell", ".zlogin": "shell",
     ".zprofile": "shell", ".zshenv": "shell", ".zshrc": "shell", "postinst": "shell", "postrm": "shell",
     "preinst": "shell", "prerm": "shell", ".emacs": "lisp", ".gdbinit": "gdb", ".lldbinit": "lldb",

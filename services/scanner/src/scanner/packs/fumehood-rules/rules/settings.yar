@@ -236,3 +236,19 @@ rule editor_runs_task_by_itself
     condition:
         filesize < 1MB and all of them
 }
+
+rule repository_settings_run_command
+{
+    meta:
+        description = "Settings of a Git repository run a command for whoever looks into it or fetches its parts."
+        severity = "medium"
+        author = "Fumehood"
+        reference = "https://git-scm.com/docs/git-config#Documentation/git-config.txt-corefsmonitor"
+    strings:
+        $core = /(^|[\r\n])\s*\[core\]/ nocase
+        $command = /(^|[\r\n])\s*(fsmonitor|sshCommand|gitProxy|askPass)\s*=\s*[^\r\n]{0,300}([;|&`]|\$\(|\bsh\s+-c\b|\b(curl|wget|bash|nc|python3?|powershell|touch)\b)/ nocase
+        $part = /(^|[\r\n])\s*\[submodule\s/
+        $option = /(^|[\r\n])\s*(url|path|update)\s*=\s*["']?(-|ext::|!)/
+    condition:
+        filesize < 1MB and (($core and $command) or ($part and $option))
+}
