@@ -73,6 +73,8 @@ _NEVER_A_SOURCE = frozenset({
     "base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "uu_codec", "zlib_codec", "utf_16", "utf_16_be",
     "utf_16_le", "utf_32", "utf_32_be", "utf_32_le", "idna", "punycode",
 })  # fmt: skip
+_DIALECT = re.compile("^x_|_[ie]$")
+"""Of the names that mails use: not registered, or with a direction of writing."""
 _ASCII = re.compile("utf_8|latin_1|iso_?8859_1|iso_latin_1|cp[0-9]+$|koi8_|mac_|palmos$")
 
 
@@ -113,9 +115,15 @@ def recoded(text: bytes) -> bytes | None:
     """
     first_lines = text[:_FIRST_LINES_BYTES].splitlines()[:2]
     declared = next(filter(None, map(_DECLARED_CODING.match, first_lines)), None)
-    if declared is None:
-        return None
-    given = normalize_encoding(declared[1].decode("ascii", "replace").lower())
+    return read_as(declared[1].decode("ascii", "replace"), text) if declared else None
+
+
+def read_as(encoding: str, text: bytes) -> bytes | None:
+    """Return a text in UTF-8 if ASCII is something else in its encoding, None if ASCII is ASCII.
+
+    Raises LookupError for an encoding that is not known here, ValueError for text that is none in it.
+    """
+    given = _DIALECT.sub("", normalize_encoding(encoding.lower()))
     name = aliases.get(given, given)
     if name == "rot_13":
         return rot13(text)

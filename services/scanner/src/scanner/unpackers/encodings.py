@@ -35,6 +35,14 @@ FILE_MAGICS = (
 )  # fmt: skip
 _ZLIB_HEADERS = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 
+_ENCRYPTED = re.compile(
+    rb"(?m)^-----BEGIN (?:PGP MESSAGE|AGE ENCRYPTED FILE|PKCS ?#?7|CMS)[^-\r\n]{0,40}-----\r?\n"
+    rb"(?:[^\r\n]{0,200}\r?\n){0,9}?[A-Za-z0-9+/]{40}"
+)
+_OTHER_FILES = re.compile(
+    rb"(?m)^\(This file must be converted with BinHex[^\r\n]{0,40}\)\s{0,9}:|^=ybegin [^\r\n]{0,200}name="
+)
+
 _JOINED_LITERALS = re.compile(rb"""(['"])\s{0,100}(?:[+.&]|\.\.)\s{0,100}(?:_\s{0,100})?\1""")
 
 LABELS = frozenset({
@@ -68,6 +76,7 @@ class EncodingsUnpacker:
             text = as_utf8(read_bounded(source, MAX_SEARCHED_BYTES, "searched for encoded content", sink))
         else:
             text = as_utf8(source.read(MAX_SEARCHED_PLAIN_BYTES))
+            _tell_what_is_closed(text, sink)
         seen = {text}
         whole = _of_the_whole(text, name, sink) if self._runs else ()
         for encoding, content, name_inside in chain(whole, _files(text), _finds(_JOINED_LITERALS.sub(b"", text))):
@@ -122,6 +131,14 @@ def _of_the_whole(text: bytes, name: str, sink: Sink) -> Iterator[_Find]:
     else:
         if source is not None:
             yield _Find("source encoding", source)
+
+
+def _tell_what_is_closed(text: bytes, sink: Sink) -> None:
+    """Say which files, as mails carry them in text, could not be opened."""
+    if _ENCRYPTED.search(text):
+        sink.gap(GapReason.ENCRYPTED, "A message in it is encrypted or sealed (PGP, S/MIME, age) and was not opened.")
+    if _OTHER_FILES.search(text):
+        sink.gap(GapReason.UNSUPPORTED, "A file in BinHex or yEnc was not decoded.")
 
 
 def _files(text: bytes) -> Iterator[_Find]:
@@ -181,4 +198,4 @@ def _inflate(data: bytes) -> bytes | None:
 
 
 ENCODINGS = EncodingsUnpacker("encodings", LABELS, runs=True)
-PLAIN_TEXT = EncodingsUnpacker("encodings in plain text", frozenset({"txt"}), runs=False)
+PLAIN_TEXT = EncodingsUnpacker("encodings in plain text", frozenset({"pem", "txt"}), runs=False)

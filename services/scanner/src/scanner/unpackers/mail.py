@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, BinaryIO
 
 from scanner.unpackers.base import GapReason, Sink, read_bounded
+from scanner.unpackers.encoded_forms import read_as
+from scanner.unpackers.encodings import utf16_codec
 from scanner.unpackers.libraries import library
 
 MAX_PARSED_BYTES = 64 * 1024 * 1024
@@ -12,6 +15,14 @@ _SUFFIXES = {"text/html": ".html", "text/plain": ".txt", "text/calendar": ".ics"
 # Of the parser's complaints those after which a part may be missing or cut.
 _DAMAGE = ("BoundaryNotFoundDefect", "InvalidBase64", "MultipartInvariantViolationDefect", "MalformedHeaderDefect")
 _SLACK_BYTES = 64
+_TRANSFER = "Content-Transfer-Encoding"
+_TRANSFER_ENCODINGS = frozenset({
+    "7bit", "8bit", "base64", "binary", "quoted-printable", "uue", "uuencode", "x-uue", "x-uuencode",
+})  # fmt: skip
+_TOKEN = re.compile(r"\s*([\w-]+)")
+_ELSEWHERE = frozenset({"message/external-body", "message/partial"})
+# Readers of mail may believe the first or the last.
+_TELLING = ("Content-Type", _TRANSFER)
 
 
 class MailUnpacker:
@@ -36,10 +47,34 @@ class MailUnpacker:
                 if text and len(text.strip()) > _SLACK_BYTES:
                     sink.store("text between parts", "mail part", [text.encode("utf-8", "surrogateescape")], (), "")
             if not part.is_multipart():
-                content = part.get_payload(decode=True) or b""
-                sink.store(_name(part, number), "mail part", [content], (), "")
+                sink.store(_name(part, number), "mail part", [_content(part, sink)], (), "")
+            if part.get_content_type() in _ELSEWHERE:
+                sink.gap(
+                    GapReason.UNSUPPORTED, "A part of the mail is only a piece of a message, or is kept elsewhere."
+                )
+            if any(len({str(value).strip().lower() for value in part.get_all(name, [])}) > 1 for name in _TELLING):
+                sink.gap(GapReason.ERROR, "A part of the mail says twice, and not the same, what it is.")
             if any(mark in type(defect).__name__ for defect in part.defects for mark in _DAMAGE):
                 sink.gap(GapReason.ERROR, "A part of the mail is damaged or cut off.")
+
+
+def _content(part: Any, sink: Sink) -> bytes:
+    """Return the bytes of a part, text of encodings in which ASCII is something else as UTF-8."""
+    given = str(part.get(_TRANSFER, "7bit"))
+    encoding = _TOKEN.match(given)
+    if encoding is None or encoding[1].lower() not in _TRANSFER_ENCODINGS:
+        sink.gap(GapReason.UNSUPPORTED, "A part of the mail is in a transfer encoding that could not be decoded.")
+    elif encoding[1] != given:  # with a comment or the like behind it
+        part.replace_header(_TRANSFER, encoding[1])
+    content = bytes(part.get_payload(decode=True) or b"")
+    charset = part.get_content_charset()
+    if not charset or part.get_content_maintype() != "text" or utf16_codec(content):
+        return content
+    try:
+        return read_as(charset, content) or content
+    except (LookupError, ValueError):
+        sink.gap(GapReason.UNSUPPORTED, "A text of the mail is in an encoding that could not be decoded.")
+        return content
 
 
 def _name(part: Any, number: int) -> str:
