@@ -19,7 +19,7 @@ CORPUS = Path(__file__).parent / "corpus"
 FINDINGS = Path(__file__).resolve().parents[3] / "build" / "fuzz"
 _MAX_INPUT_BYTES = 64 * 1024
 _SLOW_SECONDS = 20
-_INSTRUMENTED = ["scanner.unpackers", "email", "html", "olefile", "py7zr", "pyzipper", "tarfile", "zipfile"]
+_INSTRUMENTED = ["scanner.unpackers", "email", "html", "olefile", "py7zr", "pycdlib", "pyzipper", "tarfile", "zipfile"]
 # What the sandbox allows, so that an input which would only hit that limit is no finding.
 _MEMORY_MEBIBYTES = 2048
 

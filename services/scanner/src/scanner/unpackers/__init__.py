@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from scanner.unpackers.base import Unpacker
 from scanner.unpackers.compressed import BZIP2, GZIP, XZ
+from scanner.unpackers.disc import DiscUnpacker
 from scanner.unpackers.encodings import ENCODINGS, PLAIN_TEXT
 from scanner.unpackers.install_script import InstallScriptReader
 from scanner.unpackers.libarchive import LIBARCHIVE
@@ -38,6 +39,7 @@ _ALL: tuple[Unpacker, ...] = (
     XZ,
     SevenZipUnpacker(),
     RarUnpacker(),
+    DiscUnpacker(),
     *LIBARCHIVE,
     OleUnpacker(),
     OfficePartUnpacker(),

@@ -227,15 +227,15 @@ def _cab_end(source: BinaryIO) -> int | None:
     return _field(source, 8)
 
 
-def _iso_end(source: BinaryIO) -> int | None:
+def iso_end(source: BinaryIO) -> int | None:
     """Volume space size of ECMA-119 8.4.8, in sectors of 2048 bytes."""
     sectors = _field(source, 16 * 2048 + 80)
     return None if sectors is None else sectors * 2048
 
 
+ISO = Format("iso", frozenset({"iso"}), ("iso9660",), (b"CD001",), 16 * 2048 + 1, end=iso_end)
 RAR = Format("rar", frozenset({"rar"}), ("rar", "rar5"), (b"Rar!\x1a\x07",), sequential=True)
 _FORMATS = (
-    Format("iso", frozenset({"iso"}), ("iso9660",), (b"CD001",), 16 * 2048 + 1, end=_iso_end),
     Format("cab", frozenset({"cab"}), ("cab",), (b"MSCF\0\0\0\0",), end=_cab_end),
     Format("ar", frozenset({"ar", "deb"}), ("ar",), (b"!<arch>\n",), sequential=True),
     Format("rpm", frozenset({"rpm"}), ("cpio",), (b"\xed\xab\xee\xdb",), filter="all", whole=False),

@@ -22,9 +22,10 @@ MODULES = (
     "PIL.JpegImagePlugin", "PIL.MpoImagePlugin", "PIL.PngImagePlugin", "PIL.TiffImagePlugin", "PIL.WebPImagePlugin",
     "cryptography.hazmat.backends.openssl.backend", "xml.dom.expatbuilder", "xml.parsers.expat",
     "libarchive", "lief", "msoffcrypto", "msoffcrypto.format.doc97", "msoffcrypto.format.ooxml",
-    "msoffcrypto.format.ppt97", "msoffcrypto.format.xls97", "olefile", "pikepdf", "py7zr", "pyzipper",
+    "msoffcrypto.format.ppt97", "msoffcrypto.format.xls97", "olefile", "pikepdf", "py7zr", "pycdlib",
+    "pyzipper",
     "email.errors", "email.header", "email.message", "email.parser", "email.policy",
-    "psutil", "quopri", "stringprep", "unicodedata", "uuid",
+    "_strptime", "psutil", "quopri", "stringprep", "unicodedata", "uuid",
 )  # fmt: skip
 # Encodings that mails and macros of real life are written in.
 _CODECS = (
