@@ -14,6 +14,7 @@ from scanner.unpackers.libarchive import LIBARCHIVE
 from scanner.unpackers.mail import MailUnpacker
 from scanner.unpackers.manifests import NpmManifestReader, PyprojectReader
 from scanner.unpackers.markup import MarkupUnpacker, PageUnpacker
+from scanner.unpackers.media import MediaUnpacker
 from scanner.unpackers.office_part import OfficePartUnpacker
 from scanner.unpackers.ole import OleUnpacker
 from scanner.unpackers.onenote import OneNoteUnpacker
@@ -56,6 +57,7 @@ _ALL: tuple[Unpacker, ...] = (
     MarkupUnpacker(),
     PageUnpacker(),  # behind the other: what only begins as a page may be a program that writes one
     StyleSheetUnpacker(),
+    MediaUnpacker(),  # behind the containers: what begins as a picture may be one of these further on
     ENCODINGS,
     PLAIN_TEXT,
     NpmManifestReader(),
