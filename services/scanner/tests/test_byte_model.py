@@ -322,6 +322,13 @@ SCRIPTS = [
     b"line of code;\n" * 1000,
     b"big   file\n" * 120_000,
     b"x = '" + b"QUJD" * 11 + b"'\n" + b"-" * 41 + b"\n" + b"a" * 40 + b" " + b"0f" * 900_000,
+    b"x = '''\n"
+    + (b"QUJD" * 19 + b"\n") * 50
+    + b"QUI=\n'''; y = '"
+    + b"QUJD" * 19
+    + b"' +\n    '"
+    + b"QUJD" * 19
+    + b"'",
     random.Random(4).randbytes(9000),
 ]
 

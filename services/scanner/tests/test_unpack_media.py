@@ -1,4 +1,4 @@
-"""Pictures, sound, film and fonts with something behind their end or inside: it comes out."""
+"""Pictures, sound, film, fonts and translations with something behind their end or inside: it comes out."""
 
 from __future__ import annotations
 
@@ -74,6 +74,11 @@ MEDIA = {
     "Matroska": b"\x1a\x45\xdf\xa3\x84webm\x18\x53\x80\x67\x01\0\0\0\0\0\0\x64" + RANDOM.randbytes(100),
     "metafile": b"\1\0\0\0" + bytes(36) + b" EMF" + bytes(4) + struct.pack("<L", 152) + RANDOM.randbytes(100),
     "old metafile": b"\xd7\xcd\xc6\x9a" + bytes(18) + struct.pack("<HHHL", 1, 9, 0x300, 59) + RANDOM.randbytes(108),
+    "translation": struct.pack("<7L", 0x950412DE, 0, 1, 28, 36, 0, 44)
+    + struct.pack("<4L", 1, 44, 90, 46)
+    + b"a\0"
+    + b"x" * 90
+    + b"\0",
     "font": FONT,
     "fonts": struct.pack(">4sLLL", b"ttcf", 0x10000, 1, 16) + FONT[:20] + struct.pack(">LL", 44, 100) + FONT[28:],
     "web font": b"wOF2OTTO" + struct.pack(">L", 112) + RANDOM.randbytes(100),
@@ -103,7 +108,7 @@ def test_what_is_all_of_a_file_leaves_nothing(kind: str) -> None:
 def test_what_stands_behind_the_end_comes_out(kind: str) -> None:
     ((origin, content),), reasons = unpacked(MEDIA[kind] + HIDDEN)
 
-    assert origin.startswith("behind ")
+    assert origin.startswith("after ")
     assert content == HIDDEN
     assert reasons == []
 
@@ -164,7 +169,7 @@ async def test_a_program_behind_a_picture_is_not_clean(scan: Scan) -> None:
     PICTURE.resize((300, 200)).save(large, "PNG")
     document = await scan("x.png", large.getvalue() + Path("/bin/true").read_bytes())
 
-    assert [artifact.origin for artifact in document.artifacts[1:]] == ["behind PNG"]
+    assert [artifact.origin for artifact in document.artifacts[1:]] == ["after PNG"]
     assert document.verdict is Verdict.UNKNOWN
 
 

@@ -6,7 +6,8 @@ Five steps, each a few numpy operations, so that a service can repeat them:
 2. ASCII capitals become small letters, the six ASCII white-space bytes become a space.
 3. A run of spaces becomes one space.
 4. Of a long run of characters as base64 and hexadecimal have them, or rules of dashes, only the ends stay: what is
-   encoded says nothing before it is decoded, and its chance n-grams would drown what stands beside it.
+   encoded says nothing before it is decoded, and its chance n-grams would drown what stands beside it. Lines of them
+   are one run.
 5. The result is cut into overlapping windows, the last one aligned with the end.
 
 Every kept byte remembers its offset in the original, so that evidence can be shown where it stands.
@@ -29,6 +30,7 @@ MAX_BYTES = 1024 * 1024  # read of one file: the first 3/4 and the last 1/4 of t
 SNIFFED_BYTES = 4096  # looked at for the places of zero bytes
 
 RUN_LONGEST, RUN_HEAD, RUN_TAIL = 40, 8, 4  # characters of a run that stay as they are; of a longer one both ends
+RUN_APART = 8  # bytes between two long runs that are one: the end of a line, quotes, a sign between strings
 IN_RUN = np.zeros(256, dtype=bool)
 IN_RUN[list(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-")] = True
 
@@ -86,13 +88,16 @@ def read_range(data: bytes) -> tuple[bytes, int, int]:
 
 
 def outside_long_runs(codes: Bytes) -> npt.NDArray[np.bool_]:
-    """False for what long runs have between their ends."""
+    """False for what long runs have between their ends; what stands in several lines or strings is one run."""
     edges = np.diff(IN_RUN[codes].astype(np.int8), prepend=0, append=0)
     starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     long = ends - starts > RUN_LONGEST
+    starts, ends = starts[long], ends[long]
+    first, last = np.ones((2, len(starts)), dtype=np.bool_)
+    first[1:] = last[:-1] = starts[1:] - ends[:-1] > RUN_APART
     steps = np.zeros(len(codes) + 1, dtype=np.int64)
-    steps[starts[long] + RUN_HEAD] = 1
-    steps[ends[long] - RUN_TAIL] = -1
+    steps[starts[first] + RUN_HEAD] = 1
+    steps[ends[last] - RUN_TAIL] = -1
     outside: npt.NDArray[np.bool_] = np.cumsum(steps[:-1]) == 0
     return outside
 

@@ -36,6 +36,13 @@ def test_of_long_runs_the_ends_stay() -> None:
     assert list(normalise(data).offsets) == [0, 1, *range(2, 10), *range(46, 52)]
 
 
+def test_lines_of_a_long_run_are_one_run() -> None:
+    line = b"ABCD" * 19
+    assert text_of(line + b"\n" + line + b"\n" + line) == b"abcdabcdabcd"
+    assert text_of(b"'" + line + b"' +\n   '" + line + b"'") == b"'abcdabcdabcd'"
+    assert text_of(line + b"\nreturn x\n" + line) == b"abcdabcdabcd return x abcdabcdabcd"
+
+
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize("mark", ["\ufeff", ""])
 def test_utf16_reads_like_utf8(encoding: str, mark: str) -> None:

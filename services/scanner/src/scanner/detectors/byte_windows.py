@@ -28,6 +28,7 @@ _ZEROS_OF_UTF16 = 0.4
 _ZEROS_OF_TEXT = 0.05
 _MOST_LEFT_OUT = 64
 _RUN_LONGEST, _RUN_HEAD, _RUN_TAIL = 40, 8, 4
+_RUN_APART = 8
 _IN_RUN = np.zeros(256, dtype=bool)
 _IN_RUN[list(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-")] = True
 
@@ -119,13 +120,16 @@ def window_tokens(codes: Bytes, start: int, declared: ByteModelInput) -> Window:
 
 
 def _outside_long_runs(codes: Bytes) -> NDArray[np.bool_]:
-    """Return False for what a long run of characters of base64 has between its ends."""
+    """Return False for what a long run of characters of base64 has between its ends; lines of it are one run."""
     edges = np.diff(_IN_RUN[codes].astype(np.int8), prepend=0, append=0)
     starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     long = ends - starts > _RUN_LONGEST
+    starts, ends = starts[long], ends[long]
+    first, last = np.ones((2, len(starts)), dtype=np.bool_)
+    first[1:] = last[:-1] = starts[1:] - ends[:-1] > _RUN_APART
     steps = np.zeros(len(codes) + 1, dtype=np.int64)
-    steps[starts[long] + _RUN_HEAD] = 1
-    steps[ends[long] - _RUN_TAIL] = -1
+    steps[starts[first] + _RUN_HEAD] = 1
+    steps[ends[last] - _RUN_TAIL] = -1
     outside: NDArray[np.bool_] = np.cumsum(steps[:-1]) == 0
     return outside
 
