@@ -107,3 +107,10 @@ async def test_other_files_in_a_text_are_said(scan: Scan, text: str) -> None:
     document = await scan("x.txt", f"{TEXT}\n{text}".encode())
 
     assert CoverageReason.UNSUPPORTED in reasons(document)
+
+
+async def test_a_text_that_is_only_called_a_mail_is_not_clean(scan: Scan) -> None:
+    document = await scan("x.eml", TEXT.encode())
+
+    assert reasons(document) == {CoverageReason.ERROR}
+    assert len(document.artifacts) == 1

@@ -86,6 +86,30 @@ async def test_rarer_encodings_come_out(scan: Scan, encoding: str) -> None:
     assert "script-threat" in found[0].covered_by
 
 
+async def test_invisible_characters_come_out(scan: Scan) -> None:
+    hidden = "".join(chr(0xFE00 + byte if byte < 16 else 0xE0100 + byte - 16) for byte in HELLO.encode())
+    document = await scan("x.js", f"eval(decode(`{hidden}`))".encode())
+
+    assert "decoded from invisible characters" in origins(document)
+    assert len(HELLO) in {artifact.size_bytes for artifact in document.artifacts}
+
+
+SEALED = {
+    "a.py": b"from pyarmor_runtime_000000 import __pyarmor__\n__pyarmor__(__name__, __file__, b'PY')\n",
+    "a.php": b"<?php //0046a\nif(!extension_loaded('ionCube Loader')){die('demo');}\n?>\nHR+cPdemo",
+    "b.php": b"<?php @Zend;\n4123;\n/* demo */\n",
+    "c.php": b"<?php return sg_load('0123456789ABCDEF');\n",
+}
+
+
+@pytest.mark.parametrize("name", SEALED)
+async def test_sealed_scripts_are_said(scan: Scan, name: str) -> None:
+    document = await scan(name, SEALED[name])
+
+    assert CoverageReason.ENCRYPTED in {gap.reason for gap in document.coverage.gaps}
+    assert document.verdict is not Verdict.CLEAN
+
+
 async def test_a_file_that_stands_uuencoded_in_a_text_comes_out(scan: Scan) -> None:
     content = f"#!/bin/sh\n{HELLO}\n".encode() * 3
     lines = [binascii.b2a_uu(content[start : start + 45]).decode() for start in range(0, len(content), 45)]

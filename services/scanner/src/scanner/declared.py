@@ -40,7 +40,7 @@ ACTING_EXTENSIONS = {
     "theme": "theme", "udl": "udl", "url": "internetshortcut", "website": "internetshortcut", "wsh": "wsh",
     # Office: queries, tables with formulas, pages that are documents
     "dqy": "office-query", "iqy": "office-query", "oqy": "office-query", "rqy": "office-query", "slk": "sylk",
-    "mht": "mht", "mhtml": "mht",
+    "eml": "eml", "mht": "mht", "mhtml": "mht",
     # Linux and macOS
     "desktop": "desktop", "directory": "desktop", "rules": "udev-rules", "path": "systemd-unit",
     "service": "systemd-unit", "socket": "systemd-unit", "timer": "systemd-unit", "mobileconfig": "mobileconfig",

@@ -56,6 +56,9 @@ _BASE85 = re.compile(rb"[0-9A-Za-z!#$%&()*+;<=>?@^_`{|}~-]{20,}")
 _USES_ASCII85 = re.compile(rb"(?i)a(?:scii)?85")
 _ASCII85 = re.compile(rb"""(?<=")[!#-\[\]-uz]{20,}(?=")|(?<=')[!-&(-\[\]-uz]{20,}(?=')""")
 
+_INVISIBLE = re.compile(rb"(?:\xf3\xa0[\x84-\x86][\x80-\xbf]|\xf3\xa0\x87[\x80-\xaf]|\xef\xb8[\x80-\x8f]){12,}")
+_FIRST_SELECTOR, _LATER_SELECTORS = 0xFE00, 0xE0100
+
 _UUENCODED = re.compile(
     rb"(?m)^begin [0-7]{3,4} (?P<name>[^\r\n]{1,200})\r?\n"
     rb"(?P<lines>(?:[!-M][ -`]{1,64}\r?\n){1,100000})(?:[ `]\r?\n)?end"
@@ -170,6 +173,12 @@ def _number(text: bytes) -> int:
     return int(digits, 10 if digits is text else 16)
 
 
+def _from_invisible(match: re.Match[bytes]) -> bytes:
+    """Of variation selectors, of which there are 256, as many as of bytes."""
+    codes = [ord(character) for character in match.group().decode("utf-8")]
+    return bytes(code - _FIRST_SELECTOR if code < _LATER_SELECTORS else code - _LATER_SELECTORS + 16 for code in codes)
+
+
 def _literal(match: re.Match[bytes]) -> bytes:
     return next(group for group in match.groups() if group is not None)
 
@@ -189,6 +198,7 @@ _FORMS = (
     _Form("escapes", _ESCAPES, _from_escapes),
     _Form("character codes", _CHARACTERS, _from_numbers),
     _Form("character codes", _NUMBERS, _from_numbers),
+    _Form("invisible characters", _INVISIBLE, _from_invisible),
     _Form("reversed base64", _BASE64, lambda match: _from_base64(match.group()[::-1]), _REVERSES),
     _Form("reversed text", _REVERSED, lambda match: _literal(match)[::-1], _REVERSES),
     _Form("ROT13", _ROTATED, lambda match: rot13(_literal(match)), _ROTATES),

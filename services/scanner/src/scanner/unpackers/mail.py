@@ -42,6 +42,9 @@ class MailUnpacker:
         """Store every part that is not itself a container of parts."""
         data = read_bounded(source, MAX_PARSED_BYTES, "read as a mail", sink)
         message = library("email.parser").BytesParser(policy=library("email.policy").compat32).parsebytes(data)
+        if not message.keys():
+            sink.gap(GapReason.ERROR, "It should be a mail, but has no header of one.")
+            return
         for number, part in enumerate(message.walk(), 1):
             for text in (part.preamble, part.epilogue):
                 if text and len(text.strip()) > _SLACK_BYTES:
