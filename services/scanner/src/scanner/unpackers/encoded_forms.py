@@ -36,12 +36,12 @@ _CHARACTERS = re.compile(
 )
 _ONE_NUMBER = re.compile(_NUMBER)
 
-_REVERSES = re.compile(rb"(?i)\[\s*::\s*-\s*1\s*\]|strrev|reverse|\[-1\.\.-")
+_REVERSES = (b"::-1", b":: -1", b"strrev", b"reverse", b"[-1..-")
 _REVERSED = re.compile(
     rb"""(?ix) str(?:rev|reverse)\s*\(\s*(?:"([^"\r\n]{12,})"|'([^'\r\n]{12,})')
     | (?:"([^"\r\n]{12,})"|'([^'\r\n]{12,})')\s*(?:\[\s*::\s*-\s*1\s*\]|\.split\s*\(\s*(?:""|'')\s*\)\s*\.\s*reverse)"""
 )
-_ROTATES = re.compile(rb"(?i)rot[_-]?13")
+_ROTATES = (b"rot13", b"rot_13", b"rot-13")
 _ROTATED = re.compile(
     rb"""(?ix) (?:str_rot13|codecs\.(?:de|en)code)\s*\(\s*(?:"([^"\r\n]{12,})"|'([^'\r\n]{12,})')
     | (?:"([^"\r\n]{12,})"|'([^'\r\n]{12,})')\s*\.\s*(?:de|en)code\s*\(\s*['"]rot"""
@@ -49,14 +49,15 @@ _ROTATED = re.compile(
 _ROT13 = bytes.maketrans(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", b"NOPQRSTUVWXYZABCDEFGHIJKLMnopqrstuvwxyzabcdefghijklm"
 )
-_USES_BASE32 = re.compile(rb"(?i)b(?:ase)?32")
+_USES_BASE32 = (b"b32", b"base32")
 _BASE32 = re.compile(rb"[A-Z2-7]{24,}")
-_USES_BASE85 = re.compile(rb"(?i)b(?:ase)?85")
+_USES_BASE85 = (b"b85", b"base85")
 _BASE85 = re.compile(rb"[0-9A-Za-z!#$%&()*+;<=>?@^_`{|}~-]{20,}")
-_USES_ASCII85 = re.compile(rb"(?i)a(?:scii)?85")
+_USES_ASCII85 = (b"a85", b"ascii85")
 _ASCII85 = re.compile(rb"""(?<=")[!#-\[\]-uz]{20,}(?=")|(?<=')[!-&(-\[\]-uz]{20,}(?=')""")
 
 _INVISIBLE = re.compile(rb"(?:\xf3\xa0[\x84-\x86][\x80-\xbf]|\xf3\xa0\x87[\x80-\xaf]|\xef\xb8[\x80-\x8f]){12,}")
+_HAS_INVISIBLE = (b"\xf3\xa0", b"\xef\xb8")
 _FIRST_SELECTOR, _LATER_SELECTORS = 0xFE00, 0xE0100
 
 _UUENCODED = re.compile(
@@ -83,8 +84,9 @@ _ASCII = re.compile("utf_8|latin_1|iso_?8859_1|iso_latin_1|cp[0-9]+$|koi8_|mac_|
 
 def decoded_forms(text: bytes) -> Iterator[Decoded]:
     """Yield what each part that may be encoded stands for; most of it means nothing."""
+    lower = text.lower()
     for encoding, pattern, decode, needs in _FORMS:
-        if needs is None or needs.search(text):
+        if not needs or any(sign in lower for sign in needs):
             any_ascii = encoding in {"encoded command", "base64"}
             for match in pattern.finditer(text):
                 yield Decoded(encoding, decode(match), any_ascii)
@@ -107,7 +109,8 @@ def rot13(text: bytes) -> bytes:
 
 def uses_rot13(text: bytes) -> bool:
     """Whether a script may move letters by 13 places."""
-    return _ROTATES.search(text) is not None
+    lower = text.lower()
+    return any(sign in lower for sign in _ROTATES)
 
 
 def recoded(text: bytes) -> bytes | None:
@@ -187,8 +190,8 @@ class _Form(NamedTuple):
     encoding: str
     pattern: re.Pattern[bytes]
     decode: Callable[[re.Match[bytes]], bytes]
-    needs: re.Pattern[bytes] | None = None
-    """What a script has that undoes it."""
+    needs: tuple[bytes, ...] = ()
+    """One of which a script has that undoes it, in small letters."""
 
 
 _FORMS = (
@@ -198,7 +201,7 @@ _FORMS = (
     _Form("escapes", _ESCAPES, _from_escapes),
     _Form("character codes", _CHARACTERS, _from_numbers),
     _Form("character codes", _NUMBERS, _from_numbers),
-    _Form("invisible characters", _INVISIBLE, _from_invisible),
+    _Form("invisible characters", _INVISIBLE, _from_invisible, _HAS_INVISIBLE),
     _Form("reversed base64", _BASE64, lambda match: _from_base64(match.group()[::-1]), _REVERSES),
     _Form("reversed text", _REVERSED, lambda match: _literal(match)[::-1], _REVERSES),
     _Form("ROT13", _ROTATED, lambda match: rot13(_literal(match)), _ROTATES),

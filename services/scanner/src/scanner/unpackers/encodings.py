@@ -35,6 +35,7 @@ FILE_MAGICS = (
 )  # fmt: skip
 _ZLIB_HEADERS = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 
+_SEALS = (b"__pyarmor__", b"@Zend", b"ionCube", b"sg_load", b"phpshield_load")
 _SEALED = re.compile(
     rb"__pyarmor__\s{0,9}\(\s{0,9}__name__"
     rb"|^\s{0,99}<\?php\s{0,9}(?:@Zend;|//\s?[0-9A-Fa-f]{4,8}\s[^\0]{0,999}?ionCube Loader)"
@@ -128,7 +129,7 @@ def _of_the_whole(text: bytes, name: str, sink: Sink) -> Iterator[_Find]:
     yield from (_Find("Script Encoder", script) for script in scripts)
     if text.count(MARK) > len(scripts):
         sink.gap(GapReason.UNSUPPORTED, "A part by the Script Encoder could not be decoded.")
-    if _SEALED.search(text):
+    if any(sign in text for sign in _SEALS) and _SEALED.search(text):
         sink.gap(GapReason.ENCRYPTED, "The script is sealed (by PyArmor, ionCube, SourceGuardian or the like).")
     try:
         source = recoded(text)
