@@ -193,6 +193,13 @@ async def test_what_plain_text_decodes_is_no_script(scan: Scan) -> None:
     assert document.artifacts[1].covered_by == ("fumehood-rules",)
 
 
+@pytest.mark.parametrize("name", ["x.txt", "x.theme", "x.reg", "x.js"])
+async def test_text_is_searched_whatever_it_is_called(scan: Scan, name: str) -> None:
+    document = await scan(name, f"The letter said: {encoded(HELLO.encode())}".encode())
+
+    assert [artifact.size_bytes for artifact in document.artifacts[1:]] == [len(HELLO)]
+
+
 async def test_an_encoded_command_of_powershell_comes_out(scan: Scan) -> None:
     command = f"powershell -NoP -enc {encoded(HELLO.encode('utf-16-le'))}"
     document = await scan("x.bat", command.encode())

@@ -92,6 +92,7 @@ RUN_BY_DOUBLE_CLICK = frozenset({
 # in right-to-left languages and cannot turn an extension around by themselves.
 _DIRECTION_OVERRIDES = re.compile("[\N{LEFT-TO-RIGHT OVERRIDE}\N{RIGHT-TO-LEFT OVERRIDE}]")
 _FOLDERS = re.compile(r"[/\\]")
+_DROPPED, _MAIN_STREAM = ". ", "::$data"
 _INTERPRETERS = {
     "sh": "shell", "bash": "shell", "dash": "shell", "ksh": "shell", "zsh": "shell", "python": "python",
     "perl": "perl", "ruby": "ruby", "node": "javascript", "php": "php", "pwsh": "powershell", "lua": "lua",
@@ -114,11 +115,12 @@ class DeclaredName:
 
     @classmethod
     def of(cls, name: str) -> DeclaredName:
-        """Take a name apart; only its last path component counts."""
+        """Take a name apart; only its last path component counts, and of that what Windows leaves when writing it."""
         last = _FOLDERS.split(name)[-1]
-        parts = [part.strip().lower() for part in last.split(".")]
+        written = last.lower().rstrip(_DROPPED).removesuffix(_MAIN_STREAM).rstrip(_DROPPED)
+        parts = [part.strip() for part in written.split(".")]
         return cls(
-            last=last.strip().lower(),
+            last=written.strip(),
             extension=parts[-1] if len(parts) > 1 else "",
             inner_extension=parts[-2] if len(parts) > 2 else "",
             overrides_direction=_DIRECTION_OVERRIDES.search(last) is not None,

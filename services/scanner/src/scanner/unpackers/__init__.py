@@ -90,7 +90,7 @@ def unpackers_for(labels: frozenset[str], head: bytes, tail: bytes) -> tuple[Unp
     A file that is two formats at once is opened as both. What runs as a script is opened as that and
     not as the plain text it looks like.
     """
-    labels = labels - {"txt"} or labels
+    labels = labels - {"txt"} if labels & ENCODINGS.labels else labels
     unpackers = UNPACKERS.values()
     by_head = next((unpacker for unpacker in unpackers if unpacker.recognises(head, b"")), None)
     by_tail = next((unpacker for unpacker in unpackers if unpacker.recognises(b"", tail)), None)
