@@ -104,6 +104,21 @@ def test_what_is_all_of_a_file_leaves_nothing(kind: str) -> None:
         assert unpacked(MEDIA[kind] + padding) == ([], [])
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        struct.pack("<7L", 0x950412DE, 0, 0, 28, 28, 0, 28),
+        struct.pack("<12L", 0x950412DE, 1, 0, 28, 28, 0, 28, 0, 48, 0, 48, 48),
+        struct.pack(">LHHHH", 0x10000, 0, 0, 0, 0),
+        struct.pack(">4sLL", b"ttcf", 0x10000, 0),
+        b"\0\0\1\0\0\0",
+        b"II*\0\x08\0\0\0" + bytes(6),
+    ],
+)
+def test_files_of_nothing_are_whole(content: bytes) -> None:
+    assert unpacked(content) == ([], [])
+
+
 @pytest.mark.parametrize("kind", MEDIA)
 def test_what_stands_behind_the_end_comes_out(kind: str) -> None:
     ((origin, content),), reasons = unpacked(MEDIA[kind] + HIDDEN)

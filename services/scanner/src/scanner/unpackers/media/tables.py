@@ -27,7 +27,7 @@ def font_end(reader: Reader) -> int:
 def _strings_end(reader: Reader, table: int, count: int, order: str) -> int:
     reader.seek(table)
     strings = [reader.take(f"{order}LL") for _ in range(min(count, MAX_PARTS))]
-    return max(reader.position, *(size + start + 1 for size, start in strings))
+    return max([reader.position, *(size + start + 1 for size, start in strings)])
 
 
 def _texts_end(reader: Reader, table: int, count: int, order: str) -> int:
