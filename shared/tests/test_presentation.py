@@ -42,6 +42,8 @@ PARTIAL = Coverage(
         ("invoice\u202efdp.exe", "invoice<U+202E>fdp.exe"),
         ("a\0\u200b\u00a0b", "a<U+0000><U+200B><U+00A0>b"),
         ("\U000e0041", "<U+E0041>"),
+        ("a\U000e0153\ufe02", "a<U+E0153><U+FE02>"),
+        ("\u2764\ufe0f.txt", "\u2764\ufe0f.txt"),
         ("日本 é", "日本 é"),
     ],
 )

@@ -505,6 +505,14 @@ async def test_of_each_pattern_the_first_places_are_shown_the_longest_before_the
     assert finding.locations[0].first_line == 31
 
 
+async def test_matches_that_overlap_are_one_place(scan: Scan) -> None:
+    hidden = "".join(chr(0xE0100 + number) for number in range(50))
+    document = await scan("x.txt", f"one {hidden}\ntwo {hidden}\n".encode())
+
+    finding = next(one for one in document.root.findings if one.label == "invisible_characters_carry_data")
+    assert [(place.start, place.end) for place in finding.locations] == [(4, 204), (209, 409)]
+
+
 async def test_a_match_is_shown_with_its_lines_and_source(scan: Scan, tmp_path: Path) -> None:
     # The rule looks for a web hook and a folder name: harmless as text, and enough to see the whole path.
     text = b"first line\nsecond line\n" + next(

@@ -17,8 +17,11 @@ LINE_CHARACTERS = "\n\t"
 """Hidden characters that a block of text shows by itself."""
 
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
-# Letters and marks that draw nothing: Hangul fillers, the grapheme joiner, Braille blank, Mongolian separators.
-_BLANK_CHARACTERS = frozenset("\u115f\u1160\u3164\uffa0\u034f\u2800\u180b\u180c\u180d\u180e")
+# Letters and marks that draw nothing: Hangul fillers, the grapheme joiner, Braille blank, Mongolian separators, and the
+# selectors of variants, in which data is hidden; not the two that emoji have.
+_BLANK_CHARACTERS = frozenset("\u115f\u1160\u3164\uffa0\u034f\u2800\u180b\u180c\u180d\u180e") | frozenset(
+    map(chr, (*range(0xFE00, 0xFE0E), *range(0xE0100, 0xE01F0)))
+)
 _CODE_POINT_WIDTH = 6
 _TAIL_MIN_WIDTH = 16
 _SIZE_UNITS = ("kB", "MB", "GB", "TB", "PB")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice, zip_longest
 
 import yara_x
@@ -128,20 +128,34 @@ def _line_index(content: ByteRange) -> LineIndex:
 
 def _locations(rule: yara_x.Rule, lines: LineIndex | None) -> tuple[Location, ...]:
     """Return the first places of each pattern, the longest match first: what it says is more than `<?` does."""
-    by_pattern = [[(pattern.identifier, match) for match in pattern.matches] for pattern in rule.patterns]
+    by_pattern = [_places(pattern) for pattern in rule.patterns]
     in_turn = chain.from_iterable(zip_longest(*by_pattern))
     found = list(islice((place for place in in_turn if place is not None), MAX_LOCATIONS))
-    found.sort(key=lambda place: (-place[1].length, place[1].offset))
-    return tuple(_location(identifier, match, lines) for identifier, match in found)
+    found.sort(key=lambda place: (place[1] - place[2], place[1]))
+    return tuple(_location(identifier, start, end, lines) for identifier, start, end in found)
 
 
-def _location(identifier: str, match: yara_x.Match, lines: LineIndex | None) -> Location:
-    end = match.offset + match.length
+def _places(pattern: yara_x.Pattern) -> Iterator[tuple[str, int, int]]:
+    """Yield identifier, start and end of the matches; those that overlap are one place."""
+    place: tuple[str, int, int] | None = None
+    for match in pattern.matches:
+        start, end = match.offset, match.offset + match.length
+        if place is not None and start < place[2]:
+            place = (pattern.identifier, place[1], max(place[2], end))
+            continue
+        if place is not None:
+            yield place
+        place = (pattern.identifier, start, end)
+    if place is not None:
+        yield place
+
+
+def _location(identifier: str, start: int, end: int, lines: LineIndex | None) -> Location:
     inside = lines is not None and end <= IN_MEMORY_BYTES
     return Location(
-        start=match.offset,
+        start=start,
         end=end,
-        first_line=lines.line_of(match.offset) if lines and inside else None,
-        last_line=lines.line_of(max(match.offset, end - 1)) if lines and inside else None,
+        first_line=lines.line_of(start) if lines and inside else None,
+        last_line=lines.line_of(max(start, end - 1)) if lines and inside else None,
         label=identifier,
     )
