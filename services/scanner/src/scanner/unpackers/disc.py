@@ -11,14 +11,14 @@ from typing import Any, BinaryIO, NamedTuple
 
 from scanner.declared import DeclaredName
 from scanner.unpackers.base import GapReason, Sink, read_chunks
-from scanner.unpackers.libarchive import ISO, LibarchiveUnpacker, iso_end, not_of_the_type, store_rest
+from scanner.unpackers.libarchive import ISO, MEMBER_DAMAGED, LibarchiveUnpacker, iso_end
 from scanner.unpackers.libraries import library
+from scanner.unpackers.rest import not_of_the_type, store_rest
 
 _SECTOR_BYTES = 2048
 _FIRST_DESCRIPTOR = 16 * _SECTOR_BYTES
 _UDF_ALONE = b"BEA01"
 _APPLE_MAP = b"PM"
-_MEMBER_DAMAGED = "The member is damaged or cut off."
 # In the order in which systems prefer them; the last has names of eight letters, and all of the others' files.
 _TREES = ("udf_path", "joliet_path", "rr_path", "iso_path")
 _SHORT_NAMES = "iso_path"
@@ -61,7 +61,7 @@ class DiscUnpacker:
             self._one_tree.unpack(source, name, sink)
             return
         for file in files:
-            sink.store(file.name, "iso member", _pieces(source, file.places), (EOFError,), _MEMBER_DAMAGED)
+            sink.store(file.name, "iso member", _pieces(source, file.places), (EOFError,), MEMBER_DAMAGED)
         store_rest(source, iso_end(source), "iso archive", sink)
 
 

@@ -13,18 +13,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from scanner.unpackers.base import GapReason, Sink, read_chunks
+from scanner.unpackers.base import GapReason, Sink
 from scanner.unpackers.libraries import library
+from scanner.unpackers.rest import damaged, not_of_the_type, store_rest
 
 _BLOCK_BYTES = 64 * 1024
 _EOF = 1
 _MAGIC_WITHIN = 34 * 1024
 _TYPE_MASK = 0o170000
 _REGULAR = 0o100000
-_DAMAGED = "The {} is damaged or cut off."
-# The last bytes of an end marker, which a reader need not read.
-_SLACK_BYTES = 8
-_MEMBER_DAMAGED = "The member is damaged or cut off."
+MEMBER_DAMAGED = "The member is damaged or cut off."
 
 
 class DamagedArchiveError(Exception):
@@ -110,7 +108,7 @@ class LibarchiveReader:
         if self._ffi.libarchive.archive_entry_is_encrypted(ctypes.c_void_p(entry)):
             raise EncryptedArchiveError
         damage = (DamagedArchiveError,)
-        sink.store(named(self._pathname(entry)), f"{self._name} member", self._chunks(), damage, _MEMBER_DAMAGED)
+        sink.store(named(self._pathname(entry)), f"{self._name} member", self._chunks(), damage, MEMBER_DAMAGED)
 
     def _pathname(self, entry: int) -> str:
         wide: str | None = self._ffi.entry_pathname_w(entry)
@@ -186,34 +184,12 @@ class LibarchiveUnpacker:
             sink.gap(GapReason.ENCRYPTED, detail)
             return
         except DamagedArchiveError:
-            sink.gap(GapReason.ERROR, _DAMAGED.format(f"{self.name} archive"))
+            sink.gap(GapReason.ERROR, damaged(f"{self.name} archive"))
             return
         finally:
             consumed = reader.consumed_bytes
             reader.close()
         store_rest(source, consumed if self._format.sequential else end, f"{self.name} archive", sink)
-
-
-def not_of_the_type(name: str) -> str:
-    """Return the sentence for a file that the type model took for what it is not."""
-    return f"It looks like the type {name}, but its first bytes are not of that type."
-
-
-def store_rest(source: BinaryIO, end: int | None, what: str, sink: Sink) -> None:
-    """Look at what follows the end of `what`, if it is more than padding."""
-    if end is None:
-        return
-    if end > source.seek(0, 2):
-        sink.gap(GapReason.ERROR, _DAMAGED.format(what))
-        return
-    source.seek(end)
-    if len(source.read(_SLACK_BYTES + 1)) <= _SLACK_BYTES:
-        return
-    source.seek(end)
-    if any(chunk.strip(b"\0") for chunk in read_chunks(source)):
-        source.seek(end)
-        sink.gap(GapReason.ERROR, f"Data that is not part of the {what} follows it.")
-        sink.store("trailing data", f"after {what}", read_chunks(source), (OSError,), "The file could not be read.")
 
 
 def _field(source: BinaryIO, offset: int) -> int | None:

@@ -12,9 +12,9 @@ from typing import Any, BinaryIO
 from scanner.declared import RUN_BY_DOUBLE_CLICK, DeclaredName
 from scanner.unpackers.addresses import PAGE_SCHEMES
 from scanner.unpackers.base import GapReason, Sink
-from scanner.unpackers.libarchive import store_rest
 from scanner.unpackers.libraries import library
 from scanner.unpackers.passwords import PasswordTrial
+from scanner.unpackers.rest import store_rest
 from scanner.unpackers.signs import Sign
 
 ADDRESSES, SCRIPT_IN_PDF = "addresses in PDF", "script in PDF"

@@ -12,7 +12,7 @@ import zlib
 from typing import IO, Any, BinaryIO
 
 from scanner.unpackers.base import GapReason, Sink
-from scanner.unpackers.libarchive import RAR, LibarchiveUnpacker, store_rest
+from scanner.unpackers.libarchive import RAR, LibarchiveUnpacker
 from scanner.unpackers.passwords import PasswordTrial
 from scanner.unpackers.rar4 import OldDecryption
 from scanner.unpackers.rar_copy import DecryptedCopy, copy_data, store_copy
@@ -33,6 +33,7 @@ from scanner.unpackers.rar_headers import (
     record_of,
     records_of,
 )
+from scanner.unpackers.rest import store_rest
 
 _MAGIC = b"Rar!\x1a\x07\x01\x00"
 _MAX_HEADER_BYTES = 2 * 1024 * 1024

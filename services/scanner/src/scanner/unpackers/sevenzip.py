@@ -12,9 +12,10 @@ from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
 from scanner.unpackers.base import ChildWriter, GapReason, LimitReachedError, Sink
-from scanner.unpackers.libarchive import DamagedArchiveError, EncryptedArchiveError, LibarchiveReader, store_rest
+from scanner.unpackers.libarchive import DamagedArchiveError, EncryptedArchiveError, LibarchiveReader
 from scanner.unpackers.libraries import LibraryMissingError, library
 from scanner.unpackers.passwords import PasswordTrial
+from scanner.unpackers.rest import store_rest
 
 _MAGIC = b"7z\xbc\xaf\x27\x1c"
 _HEADER = struct.Struct("<6s2xL2QL")

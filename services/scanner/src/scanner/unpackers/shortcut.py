@@ -7,7 +7,7 @@ import struct
 from typing import BinaryIO
 
 from scanner.unpackers.base import GapReason, Sink, read_bounded
-from scanner.unpackers.libarchive import not_of_the_type
+from scanner.unpackers.rest import not_of_the_type
 from scanner.unpackers.signs import Sign
 
 MAX_PARSED_BYTES = 64 * 1024 * 1024
