@@ -101,6 +101,7 @@ def test_name_and_first_line_add_to_the_types_to_cover() -> None:
     assert labels("notes.txt") == {"txt"}
     assert labels("notes.js") == {"txt", "javascript"}
     assert labels("a/notes.JS. .") == labels("notes.js::$DATA") == {"txt", "javascript"}
+    assert labels("notes.js\0.txt") == {"txt", "javascript"}
     assert labels("setup.inf") == labels("x/SETUP.INF ") == {"txt", "inf"}
     assert labels("x/Makefile") == {"txt", "makefile"}
     assert labels("notes", b"#!/usr/bin/perl\n") == {"txt", "perl"}

@@ -76,6 +76,15 @@ async def test_what_two_trees_name_differently_is_looked_at_as_both(scan: Scan) 
     assert sorted(names(document)) == ["a.js", "a.txt"]
 
 
+async def test_only_a_version_is_no_part_of_a_name(scan: Scan) -> None:
+    image = disc(rock_ridge="1.09")
+    add(image, NOTE, iso_path="/A.TXT;1", rr_name="a;1.js")
+    add(image, OTHER, iso_path="/B.TXT;1", rr_name="b.txt;2")
+    document = await scan("x.iso", written(image))
+
+    assert names(document) == ["a;1.js", "b.txt"]
+
+
 async def test_boot_images_come_out(scan: Scan) -> None:
     image = disc()
     add(image, NOTE, iso_path="/A.TXT;1")

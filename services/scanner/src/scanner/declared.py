@@ -117,7 +117,7 @@ class DeclaredName:
     def of(cls, name: str) -> DeclaredName:
         """Take a name apart; only its last path component counts, and of that what Windows leaves when writing it."""
         last = _FOLDERS.split(name)[-1]
-        written = last.lower().rstrip(_DROPPED).removesuffix(_MAIN_STREAM).rstrip(_DROPPED)
+        written = last.lower().partition("\0")[0].rstrip(_DROPPED).removesuffix(_MAIN_STREAM).rstrip(_DROPPED)
         parts = [part.strip() for part in written.split(".")]
         return cls(
             last=written.strip(),

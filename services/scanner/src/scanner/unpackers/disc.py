@@ -6,6 +6,7 @@ same. pycdlib reads them all but is strict; of an image that it refuses libarchi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
@@ -22,6 +23,7 @@ _APPLE_MAP = b"PM"
 # In the order in which systems prefer them; the last has names of eight letters, and all of the others' files.
 _TREES = ("udf_path", "joliet_path", "rr_path", "iso_path")
 _SHORT_NAMES = "iso_path"
+_VERSION = re.compile(r";[0-9]{1,5}\Z")
 
 
 class DiscUnpacker:
@@ -103,7 +105,7 @@ class _Image:
                 path = f"{folder.rstrip('/')}/{name}"
                 record = self._image.get_record(**{tree: path})
                 if record is not None and not (record.is_dot() or record.is_dotdot()):
-                    yield _File(path.strip("/").partition(";")[0], tuple(self._places(record)))
+                    yield _File(_VERSION.sub("", path.strip("/")), tuple(self._places(record)))
 
     def _places(self, record: Any) -> Iterator[tuple[int, int]]:
         if hasattr(record, "alloc_descs"):
