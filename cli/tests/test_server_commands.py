@@ -126,7 +126,7 @@ def test_ctrl_c_before_the_server_has_answered_leaves_no_job_running(arguments: 
         running = subprocess.Popen([*command, "--server", address, "--token", "x"], stderr=subprocess.PIPE, text=True)
         assert server.working.wait(30)
         running.send_signal(signal.SIGINT)
-        time.sleep(0.5)
+        time.sleep(2)
         server.may_answer.set()
         _, errors = running.communicate(timeout=30)
         server.shutdown()
