@@ -10,6 +10,7 @@ import hashlib
 import time
 import zlib
 from itertools import cycle
+from pathlib import Path
 
 import pytest
 
@@ -84,6 +85,13 @@ async def test_rarer_encodings_come_out(scan: Scan, encoding: str) -> None:
     found = [artifact for artifact in document.artifacts if artifact.origin == f"decoded from {encoding}"]
     assert len(HELLO) in {artifact.size_bytes for artifact in found} | {artifact.size_bytes - 5 for artifact in found}
     assert "script-threat" in found[0].covered_by
+
+
+async def test_the_script_encoder_is_undone_in_plain_text_too(scan: Scan) -> None:
+    seed = Path(__file__).parents[1] / "fuzz/corpus/encodings/script-encoder"
+    document = await scan("x.txt", b"The letter said:\n" + seed.read_bytes() + b"\n")
+
+    assert "decoded from Script Encoder" in origins(document)
 
 
 async def test_invisible_characters_come_out(scan: Scan) -> None:

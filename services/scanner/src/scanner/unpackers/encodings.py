@@ -84,8 +84,12 @@ class EncodingsUnpacker:
             text = as_utf8(source.read(MAX_SEARCHED_PLAIN_BYTES))
             _tell_what_is_closed(text, sink)
         seen = {text}
-        whole = _of_the_whole(text, name, sink) if self._runs else ()
-        for encoding, content, name_inside in chain(whole, _files(text), _finds(_JOINED_LITERALS.sub(b"", text))):
+        scripts = [_Find("Script Encoder", script) for script in decoded_scripts(text)]
+        if self._runs and text.count(MARK) > len(scripts):
+            sink.gap(GapReason.UNSUPPORTED, "A part by the Script Encoder could not be decoded.")
+        source_text = _source_text(text, name, sink) if self._runs else ()
+        finds = _finds(_JOINED_LITERALS.sub(b"", text))
+        for encoding, content, name_inside in chain(scripts, source_text, _files(text), finds):
             if content in seen:
                 continue
             if len(seen) > MAX_FOUND:
@@ -123,12 +127,8 @@ class _Find(NamedTuple):
     """What the text calls it."""
 
 
-def _of_the_whole(text: bytes, name: str, sink: Sink) -> Iterator[_Find]:
-    """Yield what a script as a whole, or each block of it, is to those that run it."""
-    scripts = list(decoded_scripts(text))
-    yield from (_Find("Script Encoder", script) for script in scripts)
-    if text.count(MARK) > len(scripts):
-        sink.gap(GapReason.UNSUPPORTED, "A part by the Script Encoder could not be decoded.")
+def _source_text(text: bytes, name: str, sink: Sink) -> Iterator[_Find]:
+    """Yield what a script is to an interpreter that decodes it first; say what is closed to us."""
     if any(sign in text for sign in _SEALS) and _SEALED.search(text):
         sink.gap(GapReason.ENCRYPTED, "The script is sealed (by PyArmor, ionCube, SourceGuardian or the like).")
     try:
