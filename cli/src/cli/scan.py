@@ -23,7 +23,8 @@ from cli.embedded import detectors_directory
 from cli.paths import coloured, printable, regular_files
 from scanner.config import Settings
 from scanner.engine import ScanEngine
-from shared.scan import Artifact, CoverageReason, Finding, Location, ScanDocument, Verdict
+from shared.presentation.tree import worst_findings
+from shared.scan import Artifact, CoverageReason, Excerpt, Finding, ScanDocument, Verdict
 
 _COLOURS = {Verdict.MALICIOUS: "red", Verdict.SUSPICIOUS: "yellow", Verdict.UNKNOWN: "blue", Verdict.CLEAN: "green"}
 _TYPES_TOLD = 5
@@ -192,8 +193,9 @@ def _gap_of(document: ScanDocument) -> str:
 
 
 def _reasons(document: ScanDocument) -> Iterator[str]:
-    """Yield what was found and where, a few lines for each finding, each once."""
-    reasons = list(dict.fromkeys(_reason(document, artifact, finding) for artifact, finding in _findings(document)))
+    """Yield what was found and where, the worst first, a few lines for each finding, each once."""
+    found = [pair for pair in worst_findings(document.artifacts) if _counts(pair[1])]
+    reasons = list(dict.fromkeys(_reason(document, artifact, finding) for artifact, finding in found))
     yield from reasons[:_REASONS_TOLD]
     if len(reasons) > _REASONS_TOLD:
         yield f"  and {len(reasons) - _REASONS_TOLD} more; --json tells all"
@@ -201,8 +203,8 @@ def _reasons(document: ScanDocument) -> Iterator[str]:
 
 def _reason(document: ScanDocument, artifact: Artifact, finding: Finding) -> str:
     place = f"in {_path_inside(document, artifact)}: " if artifact.id else ""
-    excerpts = (location for location in finding.locations if location.excerpt is not None)
-    return f"  {place}{printable(finding.reason)}{_excerpt(next(excerpts, None))}"
+    shown = (_shown(location.excerpt, location.first_line) for location in finding.locations if location.excerpt)
+    return f"  {place}{printable(finding.reason)}{next(shown, '')}"
 
 
 def _path_inside(document: ScanDocument, artifact: Artifact) -> str:
@@ -213,23 +215,19 @@ def _path_inside(document: ScanDocument, artifact: Artifact) -> str:
     return printable(" > ".join(reversed(names)))
 
 
-def _excerpt(location: Location | None) -> str:
-    if location is None or location.excerpt is None:
-        return ""
-    excerpt = location.excerpt
-    line = f"line {location.first_line}: " if location.first_line else ""
+def _shown(excerpt: Excerpt, first_line: int | None) -> str:
+    line = f"line {first_line}: " if first_line else ""
     text = coloured(printable(excerpt.text[:_EXCERPT_CHARACTERS]), "yellow")
     cut = "..." if excerpt.cut or len(excerpt.text) > _EXCERPT_CHARACTERS else printable(excerpt.after)
     return f"\n      {line}{printable(excerpt.before).lstrip()}{text}{cut}"
 
 
 def _findings(document: ScanDocument) -> list[tuple[Artifact, Finding]]:
-    return [
-        (artifact, finding)
-        for artifact in document.artifacts
-        for finding in artifact.findings
-        if finding.verdict in FOUND and not finding.shadow
-    ]
+    return [(artifact, finding) for artifact in document.artifacts for finding in artifact.findings if _counts(finding)]
+
+
+def _counts(finding: Finding) -> bool:
+    return finding.verdict in FOUND and not finding.shadow
 
 
 def _summary(document: ScanDocument) -> dict[str, object]:

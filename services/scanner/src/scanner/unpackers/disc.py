@@ -133,10 +133,9 @@ class _Image:
 def _pieces(source: BinaryIO, places: tuple[tuple[int, int], ...]) -> Iterator[bytes]:
     for start, size in places:
         source.seek(start)
-        left = size
+        got = 0
         for chunk in read_chunks(source, size):
-            left -= len(chunk)
+            got += len(chunk)
             yield chunk
-            source.seek(start + size - left)
-        if left:
+        if got < size:
             raise EOFError

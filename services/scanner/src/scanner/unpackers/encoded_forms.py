@@ -85,11 +85,10 @@ _ASCII = re.compile("utf_8|latin_1|iso_?8859_1|iso_latin_1|cp[0-9]+$|koi8_|mac_|
 def decoded_forms(text: bytes) -> Iterator[Decoded]:
     """Yield what each part that may be encoded stands for; most of it means nothing."""
     lower = text.lower()
-    for encoding, pattern, decode, needs in _FORMS:
-        if not needs or any(sign in lower for sign in needs):
-            any_ascii = encoding in {"encoded command", "base64"}
-            for match in pattern.finditer(text):
-                yield Decoded(encoding, decode(match), any_ascii)
+    for form in _FORMS:
+        if not form.needs or any(sign in lower for sign in form.needs):
+            for match in form.pattern.finditer(text):
+                yield Decoded(form.encoding, form.decode(match), form.any_ascii)
 
 
 def uuencoded_files(text: bytes) -> Iterator[tuple[str, bytes]]:
@@ -192,11 +191,13 @@ class _Form(NamedTuple):
     decode: Callable[[re.Match[bytes]], bytes]
     needs: tuple[bytes, ...] = ()
     """One of which a script has that undoes it, in small letters."""
+    any_ascii: bool = False
+    """As of what is decoded."""
 
 
 _FORMS = (
-    _Form("encoded command", _COMMAND, lambda match: _from_base64(match.group(1))),
-    _Form("base64", _BASE64, lambda match: _from_base64(match.group())),
+    _Form("encoded command", _COMMAND, lambda match: _from_base64(match.group(1)), any_ascii=True),
+    _Form("base64", _BASE64, lambda match: _from_base64(match.group()), any_ascii=True),
     _Form("hex", _HEX, _from_hex),
     _Form("escapes", _ESCAPES, _from_escapes),
     _Form("character codes", _CHARACTERS, _from_numbers),

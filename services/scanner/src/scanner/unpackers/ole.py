@@ -173,8 +173,7 @@ class _Reading:
     def _look_at_workbook(self, content: bytes) -> None:
         """Take out macros, and look for encryption."""
         workbook = Workbook(content)
-        lines = list(workbook.lines())
-        store_macros(workbook, lines, self._sink, named=workbook.has_macros)
+        store_macros(workbook, self._sink)
         self.encrypted = self.encrypted or workbook.encrypted
         if workbook.has_macros and workbook.older:
             self._sink.gap(GapReason.UNSUPPORTED, "Macros of Excel before version 97 are not read.")

@@ -32,6 +32,11 @@ def store_rest(source: BinaryIO, end: int | None, what: str, sink: Sink) -> None
         return
     source.seek(end)
     if any(chunk.strip(b"\0") for chunk in read_chunks(source)):
-        source.seek(end)
         sink.gap(GapReason.ERROR, f"Data that is not part of the {what} follows it.")
-        sink.store("trailing data", f"after {what}", read_chunks(source), (OSError,), "The file could not be read.")
+        store_from(source, end, "trailing data", f"after {what}", sink)
+
+
+def store_from(source: BinaryIO, start: int, name: str, origin: str, sink: Sink) -> None:
+    """Store everything from a place on as one child."""
+    source.seek(start)
+    sink.store(name, origin, read_chunks(source), (OSError,), "The file could not be read.")

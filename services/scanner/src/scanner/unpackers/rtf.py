@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from scanner.unpackers.base import CHUNK_BYTES, GapReason, Sink, read_chunks
+from scanner.unpackers.base import CHUNK_BYTES, GapReason, Sink
 from scanner.unpackers.embedded_object import EmbeddedObject, read_object, store_package
 from scanner.unpackers.office_part import is_remote, store_fields
+from scanner.unpackers.rest import store_from
 from scanner.unpackers.signs import Sign
 
 MAX_TOKENS = 10_000_000
@@ -65,8 +66,7 @@ def _store_rest(source: BinaryIO, end: int | None, sink: Sink) -> None:
     source.seek(end)
     rest = source.read(CHUNK_BYTES)
     if len(rest.strip(b"\0\r\n\t ")) > _SLACK_BYTES:
-        source.seek(end)
-        sink.store("trailing data", "after RTF", read_chunks(source), (OSError,), "The file could not be read.")
+        store_from(source, end, "trailing data", "after RTF", sink)
 
 
 class _Tokens:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from scanner.unpackers.base import CHUNK_BYTES, GapReason, Sink, read_chunks
+from scanner.unpackers.rest import store_from
 
 DAMAGE = (tarfile.TarError, OSError, EOFError, ValueError, OverflowError)
 _MAGIC_OFFSET = 257
@@ -50,11 +51,8 @@ class TarUnpacker:
         position = end
         for chunk in read_chunks(source):
             if chunk.strip(b"\0"):
-                source.seek(position)
                 sink.gap(GapReason.ERROR, "Data that is not part of the tar archive follows its last member.")
-                sink.store(
-                    "trailing data", "after tar archive", read_chunks(source), (OSError,), "The file could not be read."
-                )
+                store_from(source, position, "trailing data", "after tar archive", sink)
                 return
             position += len(chunk)
 

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from scanner.unpackers.base import GapReason, Sink, read_chunks
 from scanner.unpackers.compressed_rtf import store_rtf_body
+from scanner.unpackers.rest import store_from
 
 MAX_ATTRIBUTES = 10_000
 MAX_PROPERTIES = 10_000
@@ -120,9 +121,7 @@ class _Reading:
             return
         self._sink.gap(GapReason.ERROR, "Data that is not part of the TNEF file follows it.")
         if size - position > _SLACK_BYTES:
-            self._source.seek(position)
-            rest = read_chunks(self._source)
-            self._sink.store("trailing data", "after TNEF", rest, (OSError,), "The file could not be read.")
+            store_from(self._source, position, "trailing data", "after TNEF", self._sink)
 
     def _store(self, attribute: _Attribute, name: str, origin: str) -> None:
         self._source.seek(attribute.start)

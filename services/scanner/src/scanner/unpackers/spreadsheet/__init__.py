@@ -39,16 +39,17 @@ class BinarySheetUnpacker:
 
     def unpack(self, source: BinaryIO, name: str, sink: Sink) -> None:
         """Store the formulas where macros are called, or where the name says that it holds macros."""
-        sheet = _Sheet(read_bounded(source, MAX_PARSED_BYTES, "searched for macros", sink))
-        lines = list(sheet.lines())
-        store_macros(sheet, lines, sink, named=_MACRO_SHEETS in name.lower())
+        data = read_bounded(source, MAX_PARSED_BYTES, "searched for macros", sink)
+        sheet = _Sheet(data, has_macros=_MACRO_SHEETS in name.lower())
+        store_macros(sheet, sink)
         if sheet.damaged:
             sink.gap(GapReason.ERROR, "The sheet is damaged or cut off.")
 
 
-def store_macros(cells: Cells, lines: list[str], sink: Sink, *, named: bool) -> None:
-    """Store what the cells say where macros are called, or where they are called macros."""
-    if cells.acts or named:
+def store_macros(cells: Cells, sink: Sink) -> None:
+    """Read the cells, and store what they say if there are macros by what is said, or by what is called."""
+    lines = list(cells.lines())
+    if cells.acts or cells.has_macros:
         sink.sign(Sign.XLM_MACRO)
         if lines:
             sink.store("macro formulas.txt", "Excel 4.0 macro", ["\n".join(lines).encode("utf-8", "replace")], (), "")
@@ -59,8 +60,8 @@ def store_macros(cells: Cells, lines: list[str], sink: Sink, *, named: bool) -> 
 class _Sheet(Cells):
     layout = XLSB
 
-    def __init__(self, data: bytes) -> None:
-        super().__init__()
+    def __init__(self, data: bytes, *, has_macros: bool) -> None:
+        super().__init__(has_macros=has_macros)
         self._data = data
         self._row = 0
 
@@ -102,4 +103,4 @@ class _Sheet(Cells):
 
     def _formula(self, record: bytes, start: int) -> str:
         (size,) = struct.unpack_from("<L", record, start)
-        return self.formula(record[start + 4 :], size)
+        return self.formula(record[start + 4 :], size).text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from scanner.unpackers.spreadsheet.formulas import Formula, Layout, address
@@ -12,23 +13,25 @@ MAX_TOKENS = 1_000_000
 _RELATIVE = 0xC000
 
 
-class Cells:
-    """Reads records one by one; the classes below say what stands in them."""
+class Cells(ABC):
+    """Reads records one by one; the classes of the formats say what stands in them."""
 
     layout: Layout
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_macros: bool = False) -> None:
         self._tokens = 0
+        self.has_macros = has_macros
+        """Whether it is said, by name or type, that there are macros."""
         self.acts = self.full = self.damaged = False
         """Whether formulas call what only macros have; whether there is more than was read."""
 
+    @abstractmethod
     def records(self) -> Iterator[tuple[int, bytes]]:
         """Yield kind and bytes of the records as far as the limits allow."""
-        raise NotImplementedError
 
+    @abstractmethod
     def line(self, kind: int, record: bytes) -> str | None:
         """Return what a record says, None if it is neither formula nor text. Raises struct.error and LookupError."""
-        raise NotImplementedError
 
     def lines(self) -> Iterator[str]:
         """Yield the cells with formulas and texts, each with its name."""
@@ -41,14 +44,14 @@ class Cells:
                 if line is not None:
                     yield line
 
-    def formula(self, tokens: bytes, size: int) -> str:
-        """Return the text of a formula of that many bytes, of which the first are given."""
+    def formula(self, tokens: bytes, size: int) -> Formula:
+        """Return a formula of that many bytes, of which the first are given."""
         formula = Formula(tokens[:size], self.layout)
         self._tokens += formula.count
         self.acts |= formula.acts
         self.damaged |= formula.damaged or size > len(tokens)
         self.full |= self._tokens > MAX_TOKENS
-        return formula.text()
+        return formula
 
 
 def cell_name(row: int, column: int) -> str:

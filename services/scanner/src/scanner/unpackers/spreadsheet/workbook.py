@@ -33,8 +33,6 @@ class Workbook(Cells):
         self._texts: list[str] | None = None
         self.encrypted = False
         """Whether nothing after its first records can be read."""
-        self.has_macros = False
-        """Whether it says of a sheet that it holds macros."""
         self.older = False
         """Whether it is of a version before Excel 97, whose formulas are written another way."""
 
@@ -75,7 +73,7 @@ class Workbook(Cells):
         name, end = plain_text(record, 14, length)
         if flags & _BUILT_IN:
             name = _BUILT_IN_NAMES.get(ord(name[:1] or "\0"), "")
-        formula = self.formula(record[end:], size) if size else ""
+        formula = self.formula(record[end:], size).text() if size else ""
         return f"{name}: ={formula}" if name else None
 
     def _cell(self, kind: int, record: bytes) -> str | None:
@@ -93,11 +91,8 @@ class Workbook(Cells):
 
     def _formula(self, record: bytes, start: int) -> str | None:
         (size,) = struct.unpack_from("<H", record, start)
-        before, self.acts = self.acts, False
         formula = self.formula(record[start + 2 :], size)
-        shown = self.acts or self._in_macros
-        self.acts |= before
-        return f"={formula}" if shown else None
+        return f"={formula.text()}" if formula.acts or self._in_macros else None
 
     def _text(self, number: int) -> str:
         if self._texts is None:
