@@ -10,6 +10,8 @@ from pathlib import Path
 
 import typer
 
+from shared.presentation.text import is_hidden
+
 
 def regular_files(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield every regular file, folders walked in order; links inside folders are not followed.
@@ -38,7 +40,7 @@ def _is_regular(path: Path) -> bool:
 def printable(path: object) -> str:
     """Return the path for a terminal: what could move the cursor or fool the eye is escaped."""
     text = str(path).encode("utf-8", "backslashreplace").decode()
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(c.encode("unicode_escape").decode() if is_hidden(c) else c for c in text)
 
 
 def coloured(text: str, colour: str) -> str:
